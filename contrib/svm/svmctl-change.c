@@ -1,0 +1,159 @@
+/*
+ * svmctl: scenarios in which mappings change between commands
+ *
+ * The device has translations from before: a stale one shows.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#define _GNU_SOURCE
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "svmctl.h"
+
+/* munmap() and other memory at the same address, of the same and other size. */
+void svm_run_remap(void)
+{
+    const size_t size = 4 * MIB;
+    uint8_t *map = svm_map(size, 2 * MIB, 0);
+    int fd = svm_open();
+
+    for (int i = 0; i < 40; i++) {
+        bool huge = i & 1;
+        int prot = PROT_READ | PROT_WRITE;
+
+        svm_unmap(map, size);
+        if (i % 4 == 0) {
+            svm_check_write_fails(fd, map + i * PAGE, PAGE);
+        }
+        svm_need(mmap(map, size, prot, MAP_PRIVATE | MAP_ANONYMOUS |
+                      MAP_FIXED_NOREPLACE, -1, 0) == map, "mmap");
+        svm_need(!madvise(map, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
+                 "madvise");
+
+        svm_check_write(fd, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
+        svm_check_filled(map, 2 * MIB - 20 * PAGE, 0, "new memory");
+        svm_fill_random(map + 2 * MIB - 20 * PAGE, 40 * PAGE, i);
+        svm_check_read(fd, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
+        svm_check_random(map + 2 * MIB - 20 * PAGE, 40 * PAGE, i,
+                         "new memory");
+    }
+}
+
+void svm_run_mprotect(void)
+{
+    const size_t size = 16 * PAGE;
+    uint8_t *map = svm_map_small(size);
+    int fd = svm_open();
+
+    for (int i = 0; i < 10; i++) {
+        svm_check_write(fd, map, size);
+        svm_fill_random(map, size, i);
+
+        svm_need(!mprotect(map, size, PROT_READ), "mprotect");
+        svm_check_write_fails(fd, map + 15 * PAGE, PAGE);
+        svm_check_write_fails(fd, map, size);
+        svm_check_read(fd, map, size);
+        svm_check_random(map, size, i, "the read-only memory");
+
+        svm_need(!mprotect(map, size, PROT_NONE), "mprotect");
+        svm_check_write_fails(fd, map, size);
+        svm_check_read_fails(fd, map + 7 * PAGE, 10);
+
+        svm_need(!mprotect(map, size, PROT_READ | PROT_WRITE), "mprotect");
+        svm_check_random(map, size, i, "the memory that is writable again");
+    }
+    svm_check_buffer(fd, map + PAGE, size - 2 * PAGE, PAGE);
+}
+
+#define SWAP_PAGES ((size_t)512)
+
+static size_t count_swapped(const uint8_t *map)
+{
+    uint64_t entries[SWAP_PAGES];
+    size_t swapped = 0;
+
+    svm_read_pagemap(map, SWAP_PAGES, entries);
+    for (size_t i = 0; i < SWAP_PAGES; i++) {
+        swapped += !!(entries[i] & SVM_PAGEMAP_SWAPPED);
+    }
+    return swapped;
+}
+
+/* A CPU keeps back pages that it has just brought in: ask on each of them. */
+static void move_to_cpu(int n)
+{
+    cpu_set_t cpu;
+
+    CPU_ZERO(&cpu);
+    CPU_SET(n % sysconf(_SC_NPROCESSORS_ONLN), &cpu);
+    svm_need(!sched_setaffinity(0, sizeof(cpu), &cpu), "sched_setaffinity");
+}
+
+static void swap_out(uint8_t *map)
+{
+    size_t swapped = 0;
+
+    for (int tries = 0; tries < 100; tries++) {
+        move_to_cpu(tries);
+        svm_need(!madvise(map, SWAP_PAGES * PAGE, MADV_PAGEOUT),
+                 "MADV_PAGEOUT");
+        swapped = count_swapped(map);
+        if (swapped == SWAP_PAGES) {
+            return;
+        }
+        usleep(10000);
+    }
+    svm_fail("only %zu of %zu pages went to swap", swapped, SWAP_PAGES);
+}
+
+/* The device finds what went to swap, and that brings it back. */
+static void read_from_swap(int fd, uint8_t *map, uint64_t seed)
+{
+    const size_t size = SWAP_PAGES * PAGE;
+    uint8_t crc;
+
+    svm_fill_random(map, size, seed);
+    crc = svm_crc(map, size);
+    swap_out(map);
+    if (svm_run(fd, SVM_CMD_READ, map, size, crc, 0) != SVM_STATUS_OK) {
+        svm_fail("the device did not find what went to swap");
+    }
+    if (count_swapped(map)) {
+        svm_fail("the device read pages that are in swap");
+    }
+}
+
+static void write_and_check_in_swap(int fd, uint8_t *map, const char *what)
+{
+    const size_t size = SWAP_PAGES * PAGE - 200;
+
+    if (svm_run(fd, SVM_CMD_WRITE, map + 100, size, 0, 0) != SVM_STATUS_OK) {
+        svm_fail("the device could not write %s", what);
+    }
+    swap_out(map);
+    svm_check_pattern(map + 100, size, what);
+}
+
+/*
+ * Pages in swap come back for the device, and what it wrote goes to swap in
+ * turn. A page that was read back is clean and has a copy in swap: without the
+ * dirty bit that the device's write sets, that copy would survive.
+ */
+void svm_run_swap(void)
+{
+    uint8_t *map = svm_map_small(SWAP_PAGES * PAGE);
+    int fd = svm_open();
+
+    for (int i = 0; i < 3; i++) {
+        read_from_swap(fd, map, i);
+        write_and_check_in_swap(fd, map, "pages that it had read from swap");
+
+        svm_fill_random(map, SWAP_PAGES * PAGE, i);
+        swap_out(map);
+        write_and_check_in_swap(fd, map, "pages that were in swap");
+    }
+    svm_check_buffer(fd, map + PAGE, (SWAP_PAGES - 2) * PAGE, PAGE);
+}

@@ -1,0 +1,444 @@
+/*
+ * PCI-level API of shared virtual memory: checks each call against the
+ * function's capabilities and hands it to the IOMMU model
+ *
+ * PCIe Base Specification r6.0, chapter 10.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
+#include "qemu/rcu.h"
+#include "qapi/error.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pci_device.h"
+#include "hw/pci/pci_svm.h"
+#include "pci-internal.h"
+#include "trace.h"
+
+/*
+ * What a function has registered. The tables change under the BQL; @lock
+ * makes @pri readable from the threads that send page requests.
+ */
+struct PCISVMState {
+    QemuMutex lock;
+    GHashTable *iotlb;          /* IOMMUNotifier * -> SVMIOTLBUse */
+    GHashTable *pri;            /* PASID -> IOMMUPRINotifier * */
+    NotifierList state_notifiers;
+    unsigned enables;           /* SVM_* as the notifiers last heard */
+};
+
+/* What a state notifier is called for. */
+enum {
+    SVM_MASTER = 1 << 0,
+    SVM_ATS = 1 << 1,
+    SVM_PASID = 1 << 2,
+    SVM_PRI = 1 << 3,
+};
+
+/* A registered IOTLB notifier, and the region that it listens to. */
+typedef struct SVMIOTLBUse {
+    IOMMUMemoryRegion *region;
+    uint32_t pasid;
+} SVMIOTLBUse;
+
+/* The IOMMU that serves a function, as the callbacks of its model want it. */
+typedef struct SVMRequester {
+    const PCISVMOps *ops;
+    void *opaque;
+    PCIBus *bus;
+    int devfn;
+} SVMRequester;
+
+static int svm_find_requester(PCIDevice *dev, SVMRequester *req)
+{
+    PCIBus *iommu_bus;
+
+    pci_device_get_iommu_bus_devfn(dev, &iommu_bus, &req->bus, &req->devfn);
+    if (!iommu_bus || !iommu_bus->iommu_ops->svm) {
+        return -ENODEV;
+    }
+    /* An alias would give away one function's translations to another. */
+    if (req->bus != pci_get_bus(dev) || req->devfn != dev->devfn) {
+        return -ENODEV;
+    }
+    req->ops = iommu_bus->iommu_ops->svm;
+    req->opaque = iommu_bus->iommu_opaque;
+    return 0;
+}
+
+/* Does @pasid fit the function's capability and its IOMMU? */
+static int svm_check_pasid(PCIDevice *dev, const SVMRequester *req,
+                           uint32_t pasid)
+{
+    unsigned width;
+
+    if (pasid == PCI_NO_PASID) {
+        return 0;
+    }
+    if (!pcie_pasid_enabled(dev)) {
+        return -EPERM;
+    }
+    width = MIN(pcie_pasid_width(dev), req->ops->pasid_bits(req->opaque));
+    return pasid < (1u << width) ? 0 : -EINVAL;
+}
+
+/* What every request that goes out on the link must pass. */
+static int svm_check_request(PCIDevice *dev, SVMRequester *req, uint32_t pasid,
+                             bool priv_req, bool exec_req)
+{
+    int ret;
+
+    if (!dev->is_master) {
+        return -EPERM;
+    }
+    ret = svm_find_requester(dev, req);
+    if (ret) {
+        return ret;
+    }
+    ret = svm_check_pasid(dev, req, pasid);
+    if (ret) {
+        return ret;
+    }
+    /* Both bits travel in the PASID prefix (PCIe r6.0, 6.20.2). */
+    if ((priv_req || exec_req) && pasid == PCI_NO_PASID) {
+        return -EINVAL;
+    }
+    if ((priv_req && !pcie_pasid_priv_enabled(dev)) ||
+        (exec_req && !pcie_pasid_exec_enabled(dev))) {
+        return -EPERM;
+    }
+    return 0;
+}
+
+static bool svm_powered(const PCIDevice *dev)
+{
+    return dev->enabled &&
+           (!(dev->cap_present & QEMU_PCI_CAP_PM) ||
+            !(pci_get_word(dev->config + dev->pm_cap + PCI_PM_CTRL) &
+              PCI_PM_CTRL_STATE_MASK));
+}
+
+static unsigned svm_enables(const PCIDevice *dev)
+{
+    return (dev->is_master ? SVM_MASTER : 0) |
+           (pcie_ats_enabled(dev) ? SVM_ATS : 0) |
+           (pcie_pasid_enabled(dev) ? SVM_PASID : 0) |
+           (pcie_pri_enabled(dev) ? SVM_PRI : 0);
+}
+
+static PCISVMState *svm_state(PCIDevice *dev)
+{
+    PCISVMState *svm = dev->svm;
+
+    assert(bql_locked());
+    if (!svm) {
+        svm = g_new0(PCISVMState, 1);
+        qemu_mutex_init(&svm->lock);
+        svm->iotlb = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+        svm->pri = g_hash_table_new(NULL, NULL);
+        notifier_list_init(&svm->state_notifiers);
+        svm->enables = svm_enables(dev);
+        /* Threads that send page requests look at it without the BQL. */
+        qatomic_store_release(&dev->svm, svm);
+    }
+    return svm;
+}
+
+int pci_iommu_get_iotlb_info(PCIDevice *dev, uint8_t *addr_width,
+                             uint32_t *min_page_size)
+{
+    SVMRequester req;
+    int ret = svm_find_requester(dev, &req);
+
+    if (!ret) {
+        req.ops->get_iotlb_info(req.opaque, addr_width, min_page_size);
+    }
+    return ret;
+}
+
+int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
+                                  IOMMUNotify fn, void *opaque)
+{
+    SVMRequester req;
+    int ret = svm_find_requester(dev, &req);
+
+    if (!ret) {
+        iommu_notifier_init(n, fn, IOMMU_NOTIFIER_DEVIOTLB_EVENTS, 0,
+                            HWADDR_MAX, 0);
+        n->opaque = opaque;
+    }
+    return ret;
+}
+
+int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
+                                      IOMMUNotifier *n)
+{
+    PCISVMState *svm = svm_state(dev);
+    IOMMUMemoryRegion *region;
+    SVMIOTLBUse *use;
+    SVMRequester req;
+    int ret;
+
+    ret = svm_find_requester(dev, &req) ?: svm_check_pasid(dev, &req, pasid);
+    if (ret) {
+        return ret;
+    }
+    if (g_hash_table_contains(svm->iotlb, n)) {
+        return -EINVAL;
+    }
+    region = req.ops->get_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
+    ret = memory_region_register_iommu_notifier(MEMORY_REGION(region), n, NULL);
+    if (ret) {
+        req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
+        return ret;
+    }
+    use = g_new(SVMIOTLBUse, 1);
+    *use = (SVMIOTLBUse) { .region = region, .pasid = pasid };
+    g_hash_table_insert(svm->iotlb, n, use);
+    trace_pci_iommu_register_iotlb_notifier(dev->name, pasid);
+    return 0;
+}
+
+static void svm_end_iotlb_use(PCIDevice *dev, IOMMUNotifier *n,
+                              const SVMIOTLBUse *use)
+{
+    SVMRequester req;
+
+    memory_region_unregister_iommu_notifier(MEMORY_REGION(use->region), n);
+    /* The IOMMU was there at registration, and IOMMUs are not unplugged. */
+    svm_find_requester(dev, &req);
+    req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, use->pasid);
+    trace_pci_iommu_unregister_iotlb_notifier(dev->name, use->pasid);
+}
+
+int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
+                                        IOMMUNotifier *n)
+{
+    PCISVMState *svm = svm_state(dev);
+    SVMIOTLBUse *use = g_hash_table_lookup(svm->iotlb, n);
+
+    if (!use || use->pasid != pasid) {
+        return -EINVAL;
+    }
+    svm_end_iotlb_use(dev, n, use);
+    g_hash_table_remove(svm->iotlb, n);
+    return 0;
+}
+
+/* Translations come in whole units (PCIe r6.0, 10.5.1.3). */
+static bool svm_range_valid(PCIDevice *dev, const SVMRequester *req,
+                            hwaddr addr, size_t length)
+{
+    uint64_t unit = 1ULL << pcie_ats_stu(dev);
+    uint32_t page_size;
+    uint8_t width;
+
+    req->ops->get_iotlb_info(req->opaque, &width, &page_size);
+    return length && !(addr & (MAX(unit, page_size) - 1)) &&
+           addr + (length - 1) >= addr;
+}
+
+ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
+                                    bool priv_req, bool exec_req,
+                                    hwaddr addr, size_t length,
+                                    bool no_write, IOMMUTLBEntry *result,
+                                    size_t result_length,
+                                    uint32_t *err_count)
+{
+    SVMRequester req;
+    PCISVMTranslation translation = {
+        .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
+        .no_write = no_write, .addr = addr, .last = addr + (length - 1),
+        .result = result, .result_length = result_length,
+        .err_count = err_count,
+    };
+    ssize_t ret;
+
+    ret = svm_check_request(dev, &req, pasid, priv_req, exec_req);
+    if (ret) {
+        return ret;
+    }
+    if (!pcie_ats_enabled(dev)) {
+        return -EPERM;
+    }
+    if (!svm_range_valid(dev, &req, addr, length)) {
+        return -EINVAL;
+    }
+    *err_count = 0;
+    trace_pci_ats_request(dev->name, pasid, addr, length, priv_req, exec_req,
+                          no_write);
+    WITH_RCU_READ_LOCK_GUARD() {
+        ret = req.ops->translate(req.bus, req.opaque, req.devfn, &translation);
+    }
+    trace_pci_ats_completion(dev->name, pasid, addr, ret, *err_count);
+    return ret;
+}
+
+static IOMMUPRINotifier *svm_pri_notifier(PCIDevice *dev, uint32_t pasid)
+{
+    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
+
+    if (!svm) {
+        return NULL;
+    }
+    QEMU_LOCK_GUARD(&svm->lock);
+    return g_hash_table_lookup(svm->pri, GUINT_TO_POINTER(pasid));
+}
+
+static bool svm_is_stop_marker(const PCISVMPageRequest *pr)
+{
+    return pr->pasid != PCI_NO_PASID && pr->lpig && !pr->is_read &&
+           !pr->is_write && !pr->prgi;
+}
+
+/* Send a request that is owed a response, which costs a credit. */
+static int svm_send_page_request(PCIDevice *dev, const SVMRequester *req,
+                                 const PCISVMPageRequest *pr)
+{
+    int ret;
+
+    if (!svm_pri_notifier(dev, pr->pasid)) {
+        return -EINVAL;
+    }
+    ret = pcie_pri_begin_request(dev, pr->pasid, pr->prgi, pr->lpig);
+    if (ret) {
+        return ret;
+    }
+    ret = req->ops->page_request(req->bus, req->opaque, req->devfn, pr);
+    if (ret) {
+        pcie_pri_cancel_request(dev, pr->pasid, pr->prgi, pr->lpig);
+    }
+    return ret;
+}
+
+int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                         bool exec_req, hwaddr addr, bool lpig, uint16_t prgi,
+                         bool is_read, bool is_write)
+{
+    PCISVMPageRequest pr = {
+        .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
+        .addr = addr, .lpig = lpig, .prgi = prgi,
+        .is_read = is_read, .is_write = is_write,
+    };
+    SVMRequester req;
+    int ret;
+
+    ret = svm_check_request(dev, &req, pasid, priv_req, exec_req);
+    if (ret) {
+        return ret;
+    }
+    if (!pcie_pri_enabled(dev)) {
+        return -EPERM;
+    }
+    if (prgi > PCI_PRI_PRGI_MASK) {
+        return -EINVAL;
+    }
+    if (svm_is_stop_marker(&pr)) {
+        ret = req.ops->page_request(req.bus, req.opaque, req.devfn, &pr);
+    } else {
+        ret = svm_send_page_request(dev, &req, &pr);
+    }
+    trace_pci_pri_request(dev->name, pasid, addr, prgi, lpig, is_read, is_write,
+                          ret);
+    return ret;
+}
+
+int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
+                              IOMMUPRINotifier *notifier)
+{
+    PCISVMState *svm = svm_state(dev);
+    SVMRequester req;
+    int ret;
+
+    ret = svm_find_requester(dev, &req) ?: svm_check_pasid(dev, &req, pasid);
+    if (ret) {
+        return ret;
+    }
+    QEMU_LOCK_GUARD(&svm->lock);
+    if (g_hash_table_contains(svm->pri, GUINT_TO_POINTER(pasid))) {
+        return -EBUSY;
+    }
+    g_hash_table_insert(svm->pri, GUINT_TO_POINTER(pasid), notifier);
+    return 0;
+}
+
+void pci_pri_unregister_notifier(PCIDevice *dev, uint32_t pasid)
+{
+    PCISVMState *svm = svm_state(dev);
+
+    QEMU_LOCK_GUARD(&svm->lock);
+    g_hash_table_remove(svm->pri, GUINT_TO_POINTER(pasid));
+}
+
+void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
+                     IOMMUPRIResponse *response)
+{
+    PCIDevice *dev = bus->devices[devfn];
+    IOMMUPRINotifier *notifier;
+
+    assert(bql_locked());
+    if (!dev) {
+        return;
+    }
+    trace_pci_pri_response(dev->name, pasid, response->prgi,
+                           response->response_code);
+    if (!pcie_pri_end_group(dev, pasid, response)) {
+        return;
+    }
+    notifier = svm_pri_notifier(dev, pasid);
+    if (notifier) {
+        notifier->notify(notifier, response);
+    }
+    /* A Response Failure disables PRI: other groups wait in vain. */
+    pci_svm_config_changed(dev);
+}
+
+void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
+{
+    notifier_list_add(&svm_state(dev)->state_notifiers, notifier);
+}
+
+void pci_svm_config_changed(PCIDevice *dev)
+{
+    PCISVMState *svm = dev->svm;
+    unsigned enables;
+
+    qatomic_set(&dev->is_master, svm_powered(dev) &&
+                (pci_get_word(dev->config + PCI_COMMAND) &
+                 PCI_COMMAND_MASTER));
+    if (!svm) {
+        return;
+    }
+    enables = svm_enables(dev);
+    if (enables != svm->enables) {
+        svm->enables = enables;
+        trace_pci_svm_state(dev->name, dev->is_master, pcie_ats_enabled(dev),
+                            pcie_pasid_enabled(dev), pcie_pri_enabled(dev));
+        notifier_list_notify(&svm->state_notifiers, dev);
+    }
+}
+
+void pci_svm_exit(PCIDevice *dev)
+{
+    PCISVMState *svm = dev->svm;
+    GHashTableIter iter;
+    gpointer n, use;
+
+    qatomic_set(&dev->is_master, false);
+    if (!svm) {
+        return;
+    }
+    g_hash_table_iter_init(&iter, svm->iotlb);
+    while (g_hash_table_iter_next(&iter, &n, &use)) {
+        svm_end_iotlb_use(dev, n, use);
+        g_hash_table_iter_remove(&iter);
+    }
+    g_hash_table_destroy(svm->iotlb);
+    g_hash_table_destroy(svm->pri);
+    qemu_mutex_destroy(&svm->lock);
+    g_free(svm);
+    dev->svm = NULL;
+}

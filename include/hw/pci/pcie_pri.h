@@ -1,0 +1,197 @@
+/*
+ * PCIe Page Request Interface (PRI) extended capability
+ *
+ * PCIe Base Specification r6.0, sections 10.4 and 10.5.2.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef QEMU_PCIE_PRI_H
+#define QEMU_PCIE_PRI_H
+
+/* A page request group index has nine bits (PCIe r6.0, 10.4.1). */
+#define PCI_PRI_PRGI_MASK 0x1ff
+
+typedef struct PCIEPRIState PCIEPRIState;
+
+/**
+ * enum IOMMUPRIResponseCode - what the host said to a page request group
+ *
+ * @IOMMU_PRI_RESP_SUCCESS: the pages are resident; translate again
+ * @IOMMU_PRI_RESP_INVALID_REQUEST: at least one page does not exist or was
+ *     asked for with a permission that the process lacks
+ * @IOMMU_PRI_RESP_FAILURE: Response Failure; the function's PRI is disabled
+ *     until software enables it again
+ *
+ * PCIe r6.0, table 10-11.
+ */
+typedef enum IOMMUPRIResponseCode {
+    IOMMU_PRI_RESP_SUCCESS,
+    IOMMU_PRI_RESP_INVALID_REQUEST,
+    IOMMU_PRI_RESP_FAILURE,
+} IOMMUPRIResponseCode;
+
+/**
+ * struct IOMMUPRIResponse - a page request group response
+ *
+ * @response_code: the answer for the whole group
+ * @prgi: the page request group index, 0..%PCI_PRI_PRGI_MASK
+ */
+typedef struct IOMMUPRIResponse {
+    IOMMUPRIResponseCode response_code;
+    uint16_t prgi;
+} IOMMUPRIResponse;
+
+struct IOMMUPRINotifier;
+
+/**
+ * typedef IOMMUPRINotify - called for each page request group response
+ *
+ * @notifier: the notifier that was registered
+ * @response: the response; valid during the call
+ *
+ * Context: under the BQL, in the thread that processed the guest's response
+ * descriptor. It may send further page requests; it must not unregister the
+ * notifier that is being called.
+ */
+typedef void (*IOMMUPRINotify)(struct IOMMUPRINotifier *notifier,
+                               IOMMUPRIResponse *response);
+
+/**
+ * struct IOMMUPRINotifier - receiver of page request group responses
+ *
+ * @notify: the callback
+ */
+typedef struct IOMMUPRINotifier {
+    IOMMUPRINotify notify;
+} IOMMUPRINotifier;
+
+/**
+ * pcie_pri_init: add the PRI capability to a function
+ *
+ * @dev: the function, being realized
+ * @offset: offset of the capability in extended configuration space
+ * @outstanding_pr_cap: Outstanding Page Request Capacity: page requests that
+ *     the function can have outstanding at a time
+ * @prg_response_pasid_req: PRG Response PASID Required
+ *
+ * Context: BQL, at realize. PCIe r6.0, 10.5.2.
+ */
+void pcie_pri_init(PCIDevice *dev, uint16_t offset,
+                   uint32_t outstanding_pr_cap, bool prg_response_pasid_req);
+
+/**
+ * pcie_pri_reset: clear the control and allocation registers, set Stopped
+ *
+ * @dev: the function; one without the capability is left alone
+ *
+ * Context: BQL. Called by the PCI core for each kind of reset.
+ */
+void pcie_pri_reset(PCIDevice *dev);
+
+/**
+ * pcie_pri_enabled: has software set PRI Enable?
+ *
+ * @dev: the function
+ *
+ * Returns: false also when @dev has no PRI capability.
+ *
+ * Context: any thread.
+ */
+bool pcie_pri_enabled(const PCIDevice *dev);
+
+/**
+ * pcie_pri_get_req_alloc: page requests that may be outstanding at a time
+ *
+ * @dev: the function
+ *
+ * Returns: Outstanding Page Request Allocation as software wrote it, at most
+ * the capacity; 0 while PRI is disabled.
+ *
+ * Context: any thread.
+ */
+uint32_t pcie_pri_get_req_alloc(const PCIDevice *dev);
+
+/**
+ * pcie_pri_response_pasid_required: do responses carry the request's PASID?
+ *
+ * @dev: the function
+ *
+ * Context: any thread.
+ */
+bool pcie_pri_response_pasid_required(const PCIDevice *dev);
+
+/**
+ * pcie_pri_begin_request: account for a page request about to be sent
+ *
+ * @dev: the function
+ * @pasid: PASID, or %PCI_NO_PASID
+ * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
+ * @last: last request of its group
+ *
+ * Takes one credit of the allocation. A response may come as soon as the
+ * request is visible to the host, so this must come before.
+ *
+ * Returns: 0; -EPERM while PRI is disabled; -EBUSY when the allocation is used
+ * up or when the group is complete and awaits its response.
+ *
+ * Context: any thread.
+ */
+int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
+                           bool last);
+
+/**
+ * pcie_pri_cancel_request: the request of pcie_pri_begin_request() was not sent
+ *
+ * @dev: the function
+ * @pasid: as given there
+ * @prgi: as given there
+ * @last: as given there
+ *
+ * Context: any thread.
+ */
+void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
+                             bool last);
+
+/**
+ * pcie_pri_end_group: a response arrived; give back the group's credits
+ *
+ * @dev: the function
+ * @pasid: PASID of the response, or %PCI_NO_PASID
+ * @response: the response
+ *
+ * An index that is not outstanding sets Unexpected PRG Index. A Response
+ * Failure sets its bit, forgets all groups and disables PRI until software
+ * enables it again (PCIe r6.0, 10.5.2.3).
+ *
+ * Returns: whether the response was expected, and should reach the device.
+ *
+ * Context: BQL.
+ */
+bool pcie_pri_end_group(PCIDevice *dev, uint32_t pasid,
+                        const IOMMUPRIResponse *response);
+
+/**
+ * pcie_pri_write_config: hook of the PCI core's configuration write
+ *
+ * @dev: the function
+ * @addr: offset in configuration space
+ * @val: the value written
+ * @len: bytes, 1, 2 or 4
+ *
+ * Context: BQL.
+ */
+void pcie_pri_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
+                           int len);
+
+/**
+ * pcie_pri_exit: free the state of pcie_pri_init()
+ *
+ * @dev: the function, being unrealized; one without the capability is left
+ *     alone
+ *
+ * Context: BQL. Hook of the PCI core.
+ */
+void pcie_pri_exit(PCIDevice *dev);
+
+#endif /* QEMU_PCIE_PRI_H */

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Debian suites that the machine's own apt configuration may not list: a
+# private configuration below build/apt, made from the archive addresses that
+# the machine has.  Sourced, after lib.sh.
+
+APT_DIR=$BUILD/apt
+
+# archive_candidates: "URI SOURCES-FILE ENTRY" of each source that serves the
+# running suite, Debian's own first.  Apt does not know them before an update:
+# where the machine has had none, make one of our own.
+archive_candidates() {
+    local own=$APT_DIR/own/lists
+    if [ -z "$(machine_sources)" ]; then
+        mkdir -p "$own/partial"
+        apt-get -q -o Dir::State::lists="$own" -o APT::Sandbox::User=root update >&2 || true
+        machine_sources -o Dir::State::lists="$own"
+    else
+        machine_sources
+    fi
+}
+
+machine_sources() {
+    local codename
+    codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-none}")
+    # shellcheck disable=SC2016  # apt expands these
+    apt-get "$@" indextargets --format \
+        '$(ORIGIN)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)|$(SOURCESENTRY)' \
+        'Created-By: Packages' 2>/dev/null |
+        awk -F '|' -v suite="$codename" '
+            $2 == suite || $2 ~ /^(old)*stable$/ || $2 == "testing" {
+                if ($3 != "main" || seen[$4]++)
+                    next
+                entry = $5
+                sub(/.*:/, "", entry)
+                sub(/:[0-9]+$/, "", $5)
+                print ($1 == "Debian" ? 0 : 1), $4, $5, entry
+            }' | sort -s -n -k 1,1 | cut -d ' ' -f 2-
+}
+
+# source_options FILE ENTRY: the options of that source (Signed-By, Trusted,
+# ...) as deb822 fields, whichever of the two formats the file is in.
+source_options() {
+    case $1 in
+    *.sources)
+        awk -v want="$2" '
+            /^#/ { next }
+            /^[ \t]*$/ { if (filled) { n++; filled = 0 } next }
+            { filled = 1 }
+            /^[^ \t]/ { keep = tolower($1) !~ /^(types|uris|suites|components|enabled|architectures|x-.*|description):$/ }
+            n + 1 == want && keep' "$1"
+        ;;
+    *)
+        sed -n "$2"'s/^[[:space:]]*deb[^[]*\[\([^]]*\)\].*/\1/p' "$1" | tr ' ' '\n' |
+            sed -n -e '/^arch=/d' -e 's/^\([a-z-]*\)=\(.*\)/\1: \2/p' | tr ',' ' '
+        ;;
+    esac
+}
+
+# archive_write_source SUITE URI OPTIONS
+archive_write_source() {
+    mkdir -p "$APT_DIR/$1/lists/partial" "$APT_DIR/$1/cache/archives/partial"
+    {
+        printf 'Types: deb deb-src\nURIs: %s\nSuites: %s\nComponents: main\n' "$2" "$1"
+        if [ -n "$3" ]; then
+            printf '%s\n' "$3"
+        fi
+    } >"$APT_DIR/$1/archive.sources"
+}
+
+# archive_apt SUITE TOOL ARG...: apt-get or apt-cache on the private sources
+archive_apt() {
+    local dir=$APT_DIR/$1 tool=$2
+    shift 2
+    "$tool" -q -o Dir::Etc::sourcelist="$dir/archive.sources" -o Dir::Etc::sourceparts=/dev/null \
+        -o Dir::State::lists="$dir/lists" -o Dir::Cache="$dir/cache" \
+        -o APT::Get::List-Cleanup=0 -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Acquire::Retries=2 "$@"
+}
+
+# archive_update SUITE: find an address that serves SUITE and read its index.
+archive_update() {
+    local uri file entry options keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    while read -r uri file entry; do
+        # The machine's key may be that of its own suite alone.
+        for options in "$(source_options "$file" "$entry")" "Signed-By: $keys"; do
+            archive_write_source "$1" "$uri" "$options"
+            echo "trying suite $1 of $uri"
+            if archive_apt "$1" apt-get update --error-on=any; then
+                return 0
+            fi
+        done
+    done < <(archive_candidates)
+    echo "no configured archive serves suite $1"
+    return 1
+}
+
+# archive_versions SUITE PACKAGE: the source versions of a package, newest first
+archive_versions() {
+    archive_apt "$1" apt-cache showsrc "$2" 2>/dev/null |
+        awk '/^Package: /{ p = $2 } /^Version: /{ if (p == want) print $2 }' want="$2" | sort -rVu
+}
+
+die_no_archive() {
+    die "cannot get $1 from the Debian archive: check the network and apt's sources, or set $2 (log: $(relative "$3"))"
+}

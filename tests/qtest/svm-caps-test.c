@@ -1,0 +1,339 @@
+/*
+ * QTest testcase for SVM: what VT-d and the endpoint advertise, and which
+ * options go together
+ *
+ * VT-d rev 4.1, 11.4.2 and 11.4.3; PCIe r6.0, 7.8.9, 10.5.1 and 10.5.2.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/pci/pci_regs.h"
+#include "libqos/pci-pc.h"
+#include "libqos/vtd-svm.h"
+
+/* Extended capabilities that svm=on adds to what its options have */
+#define ECAP_PRS        (1ULL << 29)
+#define ECAP_ERS        (1ULL << 30)
+#define ECAP_NWFS       (1ULL << 33)
+#define ECAP_PSS_20     (19ULL << 35)
+#define ECAP_PDS        (1ULL << 42)
+#define ECAP_SMPWC      (1ULL << 48)
+#define ECAP_RPS        (1ULL << 49)
+
+/* What every unit of q35 has */
+#define CAP_BASE        (VTD_CAP_FRO | VTD_CAP_NFR | VTD_CAP_ND | \
+                         VTD_CAP_MAMV | VTD_CAP_PSI | VTD_CAP_SLLPS)
+#define ECAP_BASE       (VTD_ECAP_QI | VTD_ECAP_IRO)
+
+/* With the defaults of all options */
+#define CAP_48          (CAP_BASE | VTD_CAP_MGAW(48) | VTD_CAP_SAGAW_39bit | \
+                         VTD_CAP_SAGAW_48bit | VTD_CAP_DRAIN)
+#define ECAP_IR         (VTD_ECAP_IR | VTD_ECAP_MHMV)
+#define ECAP_DEFAULT    (ECAP_BASE | ECAP_IR | VTD_ECAP_PT)
+
+/* Scalable mode, of second and of first stage */
+#define ECAP_SM_SS      (VTD_ECAP_SMTS | VTD_ECAP_SRS | VTD_ECAP_SLTS)
+#define ECAP_SM_FS      (VTD_ECAP_SMTS | VTD_ECAP_FLTS)
+
+#define ECAP_SVM        (ECAP_SM_FS | VTD_ECAP_DT | VTD_ECAP_PASID | \
+                         VTD_ECAP_SRS | ECAP_PRS | ECAP_ERS | ECAP_NWFS | \
+                         ECAP_PSS_20 | ECAP_PDS | ECAP_SMPWC | ECAP_RPS)
+
+typedef struct Caps {
+    const char *path;
+    const char *opts;
+    uint64_t cap;
+    uint64_t ecap;
+} Caps;
+
+static const Caps caps[] = {
+    { "/svm/caps/svm-on", "svm=on",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SVM },
+    { "/svm/caps/svm-on-with-what-it-needs",
+      "svm=on,x-scalable-mode=on,x-flts=on,device-iotlb=on,x-pasid-mode=on,"
+      "aw-bits=48,dma-translation=on,dma-drain=on,snoop-control=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SVM },
+    { "/svm/caps/svm-on-without-1-GiB-pages", "svm=on,fs1gp=off",
+      CAP_48, ECAP_DEFAULT | ECAP_SVM },
+    { "/svm/caps/svm-on-without-interrupt-remapping", "svm=on,intremap=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_BASE | VTD_ECAP_PT | ECAP_SVM },
+    { "/svm/caps/svm-on-without-pass-through", "svm=on,pt=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_BASE | ECAP_IR | ECAP_SVM },
+    { "/svm/caps/svm-on-with-caching-mode", "svm=on,caching-mode=on",
+      CAP_48 | VTD_CAP_FS1GP | VTD_CAP_CM, ECAP_DEFAULT | ECAP_SVM },
+
+    { "/svm/caps/defaults", "svm=off", CAP_48, ECAP_DEFAULT },
+    { "/svm/caps/intremap-off", "intremap=off",
+      CAP_48, ECAP_BASE | VTD_ECAP_PT },
+    { "/svm/caps/eim-on", "intremap=on,eim=on",
+      CAP_48, ECAP_DEFAULT | VTD_ECAP_EIM },
+    { "/svm/caps/device-iotlb-on", "device-iotlb=on",
+      CAP_48, ECAP_DEFAULT | VTD_ECAP_DT },
+    { "/svm/caps/pt-off", "pt=off", CAP_48, ECAP_BASE | ECAP_IR },
+    { "/svm/caps/caching-mode-on", "caching-mode=on",
+      CAP_48 | VTD_CAP_CM, ECAP_DEFAULT },
+    { "/svm/caps/snoop-control-on", "snoop-control=on",
+      CAP_48, ECAP_DEFAULT | VTD_ECAP_SC },
+    { "/svm/caps/aw-bits-39", "aw-bits=39",
+      CAP_BASE | VTD_CAP_MGAW(39) | VTD_CAP_SAGAW_39bit | VTD_CAP_DRAIN,
+      ECAP_DEFAULT },
+    { "/svm/caps/dma-drain-off", "dma-drain=off",
+      CAP_48 & ~VTD_CAP_DRAIN, ECAP_DEFAULT },
+    { "/svm/caps/dma-translation-off", "dma-translation=off",
+      CAP_48 & ~VTD_CAP_SAGAW_MASK, ECAP_DEFAULT },
+    { "/svm/caps/scalable-mode", "x-scalable-mode=on",
+      CAP_48, ECAP_DEFAULT | ECAP_SM_SS },
+    { "/svm/caps/scalable-mode-with-device-iotlb",
+      "x-scalable-mode=on,device-iotlb=on",
+      CAP_48, ECAP_DEFAULT | ECAP_SM_SS | VTD_ECAP_DT },
+    { "/svm/caps/scalable-mode-with-PASID",
+      "x-scalable-mode=on,x-pasid-mode=on",
+      CAP_48, ECAP_DEFAULT | ECAP_SM_SS | VTD_ECAP_PASID },
+    { "/svm/caps/first-stage", "x-scalable-mode=on,x-flts=on",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SM_FS },
+    { "/svm/caps/first-stage-without-1-GiB-pages",
+      "x-scalable-mode=on,x-flts=on,fs1gp=off",
+      CAP_48, ECAP_DEFAULT | ECAP_SM_FS },
+    { "/svm/caps/first-stage-with-device-iotlb",
+      "x-scalable-mode=on,x-flts=on,device-iotlb=on",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SM_FS | VTD_ECAP_DT },
+    { "/svm/caps/first-stage-with-PASID",
+      "x-scalable-mode=on,x-flts=on,x-pasid-mode=on",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SM_FS | VTD_ECAP_PASID },
+};
+
+/* The page request registers are there exactly with svm=on */
+static void test_caps(const void *data)
+{
+    const Caps *c = data;
+    QTestState *qts = qtest_initf("-M q35 -device intel-iommu,%s", c->opts);
+    QVTD *v = qvtd_new(qts, false);
+    bool svm = c->ecap & ECAP_PRS;
+
+    g_assert_cmphex(qvtd_readq(v, DMAR_CAP_REG), ==, c->cap);
+    g_assert_cmphex(qvtd_readq(v, DMAR_ECAP_REG), ==, c->ecap);
+    g_assert_cmphex(qvtd_readl(v, QVTD_PECTL_REG), ==,
+                    svm ? QVTD_EVENT_MASK : 0);
+    qvtd_writeq(v, QVTD_PQA_REG, 0x12345007);
+    g_assert_cmphex(qvtd_readq(v, QVTD_PQA_REG), ==, svm ? 0x12345007 : 0);
+    qvtd_free(v);
+    qtest_quit(qts);
+}
+
+/*
+ * Options that contradict each other
+ */
+
+typedef struct Refusal {
+    const char *path;
+    const char *opts;
+    const char *message;
+} Refusal;
+
+static const Refusal refusals[] = {
+    { "/svm/caps/svm-needs-scalable-mode", "svm=on,x-scalable-mode=off",
+      "svm=on needs x-scalable-mode=on" },
+    { "/svm/caps/svm-needs-first-stage", "svm=on,x-flts=off",
+      "svm=on needs x-flts=on" },
+    { "/svm/caps/svm-needs-device-iotlb", "svm=on,device-iotlb=off",
+      "svm=on needs device-iotlb=on" },
+    { "/svm/caps/svm-needs-device-iotlb-also-if-it-comes-later",
+      "device-iotlb=off,svm=on", "svm=on needs device-iotlb=on" },
+    { "/svm/caps/svm-needs-PASID", "svm=on,x-pasid-mode=off",
+      "svm=on needs x-pasid-mode=on" },
+    { "/svm/caps/svm-needs-48-bits", "svm=on,aw-bits=39",
+      "svm=on needs aw-bits=48 or more" },
+    { "/svm/caps/svm-needs-DMA-translation", "svm=on,dma-translation=off",
+      "svm=on needs dma-translation=on" },
+    { "/svm/caps/svm-needs-DMA-drain", "svm=on,dma-drain=off",
+      "svm=on needs dma-drain=on" },
+    { "/svm/caps/svm-needs-snoop-control-off", "svm=on,snoop-control=on",
+      "svm=on needs snoop-control=off" },
+};
+
+/* A unit that is not refused would be followed by a device that is */
+static void test_refusal(const void *data)
+{
+    const Refusal *r = data;
+    g_autofree char *unit = g_strdup_printf("intel-iommu,%s", r->opts);
+    g_autofree char *expected = g_strdup_printf(" -device %s: %s\n", unit,
+                                                r->message);
+    char *argv[] = {
+        getenv("QTEST_QEMU_BINARY"), (char *)"-M", (char *)"q35",
+        (char *)"-accel", (char *)"qtest", (char *)"-display",
+        (char *)"none", (char *)"-device", unit, (char *)"-device",
+        (char *)"no-such-device", NULL
+    };
+    g_autofree char *errors = NULL;
+    int status;
+
+    g_assert(g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL,
+                          NULL, NULL, &errors, &status, NULL));
+    g_assert(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    g_assert(g_str_has_suffix(errors, expected));
+    /* One sentence */
+    g_assert(strchr(errors, '\n') == errors + strlen(errors) - 1);
+}
+
+/*
+ * Descriptors that come with the option
+ */
+
+typedef struct Descriptor {
+    const char *path;
+    const char *opts;
+    QVTDDesc desc;
+    bool legal;
+} Descriptor;
+
+#define FIRST_STAGE "x-scalable-mode=on,x-flts=on"
+
+static const Descriptor descriptors[] = {
+    { "/svm/caps/drain-is-legal-with-PDS", "svm=on",
+      { { VTD_INV_DESC_WAIT | QVTD_WAIT_FN | QVTD_WAIT_PD } }, true },
+    { "/svm/caps/drain-is-reserved-without-PDS", FIRST_STAGE,
+      { { VTD_INV_DESC_WAIT | QVTD_WAIT_FN | QVTD_WAIT_PD } }, false },
+    { "/svm/caps/fence-is-legal-anyway", FIRST_STAGE,
+      { { VTD_INV_DESC_WAIT | QVTD_WAIT_FN } }, true },
+    { "/svm/caps/page-group-response-is-legal-with-PRS", "svm=on",
+      { { 9 } }, true },
+    { "/svm/caps/page-group-response-is-unknown-without-PRS", FIRST_STAGE,
+      { { 9 } }, false },
+};
+
+static void test_descriptor(const void *data)
+{
+    const Descriptor *d = data;
+    QTestState *qts = qtest_initf("-M q35 -device intel-iommu,%s", d->opts);
+    QVTD *v = qvtd_new(qts, true);
+
+    qvtd_enable(v);
+    g_assert(qvtd_iq_submit(v, d->desc) == d->legal);
+    g_assert(qvtd_iq_error(v) == !d->legal);
+    qvtd_free(v);
+    qtest_quit(qts);
+}
+
+/*
+ * The endpoint
+ */
+
+/* Writes all ones to a register and returns what it keeps */
+static uint16_t writable(QSVM *svm, uint16_t offset)
+{
+    uint16_t kept;
+
+    qsvm_config_writew(svm, offset, 0xffff);
+    kept = qsvm_config_readw(svm, offset);
+    qsvm_config_writew(svm, offset, 0);
+    return kept;
+}
+
+static void test_pasid_capability(void)
+{
+    QVTDSVM *f = qvtd_svm_start();
+    QSVM *svm = &f->svm;
+
+    g_assert_cmphex(qsvm_config_readl(svm, svm->pasid_cap) & 0xfffff, ==,
+                    1 << 16 | PCI_EXT_CAP_ID_PASID);
+    g_assert_cmphex(qsvm_config_readw(svm, svm->pasid_cap + PCI_PASID_CAP), ==,
+                    20 << 8 | PCI_PASID_CAP_PRIV);
+    /* Execute is not supported, so its enable is not writable */
+    g_assert_cmphex(writable(svm, svm->pasid_cap + PCI_PASID_CTRL), ==,
+                    PCI_PASID_CTRL_ENABLE | PCI_PASID_CTRL_PRIV);
+    g_assert_cmphex(writable(svm, svm->pasid_cap + PCI_PASID_CAP), ==,
+                    20 << 8 | PCI_PASID_CAP_PRIV);
+    qvtd_svm_stop(f);
+}
+
+static void test_ats_capability(void)
+{
+    QVTDSVM *f = qvtd_svm_start();
+    QSVM *svm = &f->svm;
+    uint16_t cap = qsvm_config_readw(svm, svm->ats_cap + PCI_ATS_CAP);
+
+    g_assert_cmphex(qsvm_config_readl(svm, svm->ats_cap) & 0xfffff, ==,
+                    1 << 16 | PCI_EXT_CAP_ID_ATS);
+    g_assert(cap & PCI_ATS_CAP_PAGE_ALIGNED);
+    g_assert_cmpuint(PCI_ATS_CAP_QDEP(cap), ==, 0);
+    g_assert_cmphex(writable(svm, svm->ats_cap + PCI_ATS_CTRL), ==,
+                    PCI_ATS_CTRL_ENABLE | PCI_ATS_CTRL_STU(0xffff));
+    g_assert_cmphex(writable(svm, svm->ats_cap + PCI_ATS_CAP), ==, cap);
+    qvtd_svm_stop(f);
+}
+
+static void test_pri_capability(void)
+{
+    QVTDSVM *f = qvtd_svm_start();
+    QSVM *svm = &f->svm;
+
+    g_assert_cmphex(qsvm_config_readl(svm, svm->pri_cap) & 0xfffff, ==,
+                    1 << 16 | PCI_EXT_CAP_ID_PRI);
+    g_assert_cmphex(qsvm_pri_status(svm), ==, PCI_PRI_STATUS_PASID |
+                    PCI_PRI_STATUS_STOPPED);
+    g_assert_cmphex(writable(svm, svm->pri_cap + PCI_PRI_STATUS), ==,
+                    PCI_PRI_STATUS_PASID | PCI_PRI_STATUS_STOPPED);
+    g_assert_cmphex(writable(svm, svm->pri_cap + PCI_PRI_CTRL), ==,
+                    PCI_PRI_CTRL_ENABLE);
+    qsvm_config_writel(svm, svm->pri_cap + PCI_PRI_MAX_REQ, 1);
+    g_assert_cmpuint(qsvm_config_readl(svm, svm->pri_cap + PCI_PRI_MAX_REQ),
+                     ==, 512);
+    qsvm_config_writel(svm, svm->pri_cap + PCI_PRI_ALLOC_REQ, 0x1234);
+    g_assert_cmphex(qsvm_config_readl(svm, svm->pri_cap + PCI_PRI_ALLOC_REQ),
+                    ==, 0x1234);
+    qvtd_svm_stop(f);
+}
+
+/* The device is there, and each of its commands fails */
+static void test_endpoint_alone(const void *data)
+{
+    const char *unit = data;
+    QTestState *qts = qtest_initf("-M q35 %s -device svm,addr=4", unit);
+    QPCIBus *bus = qpci_new_pc(qts, NULL);
+    QSVM svm;
+
+    qsvm_enable_ecam(bus);
+    qsvm_init(&svm, bus, QPCI_DEVFN(4, 0));
+    qsvm_set_pasid_enables(&svm, PCI_PASID_CTRL_ENABLE);
+    qsvm_set_ats(&svm, true);
+    qsvm_enable_pri(&svm, 1);
+    qsvm_set_pasid(&svm, 1);
+    g_assert(!qsvm_write(&svm, 0x100000, 1));
+    g_assert_cmpuint(qtest_readb(qts, 0x100000), ==, 0);
+    qsvm_set_pasid(&svm, SVM_PASID_NONE);
+    qtest_writeb(qts, 0x100000, 1);
+    g_assert(!qsvm_write(&svm, 0x100000, 1));
+    g_assert_cmpuint(qtest_readb(qts, 0x100000), ==, 1);
+    qsvm_fini(&svm);
+    qpci_free_pc(bus);
+    qtest_quit(qts);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (int i = 0; i < ARRAY_SIZE(caps); i++) {
+        qtest_add_data_func(caps[i].path, &caps[i], test_caps);
+    }
+    for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
+        qtest_add_data_func(refusals[i].path, &refusals[i], test_refusal);
+    }
+    for (int i = 0; i < ARRAY_SIZE(descriptors); i++) {
+        qtest_add_data_func(descriptors[i].path, &descriptors[i],
+                            test_descriptor);
+    }
+    qtest_add_func("/svm/caps/PASID-capability-of-the-endpoint",
+                   test_pasid_capability);
+    qtest_add_func("/svm/caps/ATS-capability-of-the-endpoint",
+                   test_ats_capability);
+    qtest_add_func("/svm/caps/PRI-capability-of-the-endpoint",
+                   test_pri_capability);
+    qtest_add_data_func("/svm/caps/endpoint-without-IOMMU", "",
+                        test_endpoint_alone);
+    qtest_add_data_func("/svm/caps/endpoint-of-an-IOMMU-without-svm",
+                        "-device intel-iommu,x-scalable-mode=on,x-flts=on,"
+                        "device-iotlb=on", test_endpoint_alone);
+    return g_test_run();
+}

@@ -1,0 +1,1501 @@
+/*
+ * Tests of DMA to process memory, on an IOMMU and a guest OS made of arrays
+ *
+ * The main thread stands for the guest's CPUs, and for the BQL.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/bitmap.h"
+#include "qemu/coroutine.h"
+#include "qemu/lockable.h"
+#include "qemu/main-loop.h"
+#include "qapi/error.h"
+#include "block/aio.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pci_device.h"
+#include "hw/pci/pci_svm_dma.h"
+#include "hw/pci/pcie.h"
+#include "system/runstate.h"
+#include "iothread.h"
+
+#define PASID 5
+#define PAGE 4096
+
+/* Untranslated addresses of the pages; these touch the top */
+#define PAGES 256
+#define BASE (-(uint64_t)PAGES * PAGE)
+
+#define FRAMES 512
+#define RAM_SIZE (FRAMES * PAGE)
+#define MMIO_BASE (1ULL << 40)
+#define MMIO_SIZE (2 * PAGE)
+
+typedef struct PageRequest {
+    uint32_t pasid;
+    hwaddr addr;
+    bool lpig;
+    uint16_t prgi;
+    bool is_read;
+    bool is_write;
+    bool priv;
+    bool exec;
+} PageRequest;
+
+static struct {
+    PCIDevice dev;
+    uint8_t ram[RAM_SIZE];
+    uint8_t mmio[MMIO_SIZE];
+    bool mmio_fails;
+
+    bool ats, pasid, pri;
+    uint32_t alloc;
+
+    /* The process */
+    hwaddr frame[PAGES];
+    IOMMUAccessFlags perm[PAGES];
+
+    /* The host's queue of page requests, and what it refuses */
+    QemuMutex lock;
+    GArray *queue;
+    unsigned room;
+    int ats_errno;
+    int iotlb_errno;
+    bool ats_no_write;
+
+    /* Called in the middle of a translation request, of an MMIO access */
+    void (*on_translate)(void);
+    void (*on_mmio)(void);
+
+    IOMMUNotifier *iotlb;
+    IOMMUPRINotifier *pri_notifier;
+    Notifier *state_notifier;
+    VMChangeStateHandler *vm_handler;
+    void *vm_opaque;
+    QemuThread main_thread;
+} fake;
+
+static MemoryRegion fake_ram = { .ram = true };
+static MemoryRegion fake_mmio;
+
+/* The PCI level */
+
+bool pcie_ats_enabled(const PCIDevice *dev)
+{
+    return fake.ats;
+}
+
+unsigned pcie_ats_stu(const PCIDevice *dev)
+{
+    return 12;
+}
+
+bool pcie_pasid_enabled(const PCIDevice *dev)
+{
+    return fake.pasid;
+}
+
+bool pcie_pri_enabled(const PCIDevice *dev)
+{
+    return fake.pri;
+}
+
+uint32_t pcie_pri_get_req_alloc(const PCIDevice *dev)
+{
+    return fake.pri ? fake.alloc : 0;
+}
+
+uint16_t pci_requester_id(PCIDevice *dev)
+{
+    return 0x10;
+}
+
+int pci_iommu_get_iotlb_info(PCIDevice *dev, uint8_t *addr_width,
+                             uint32_t *min_page_size)
+{
+    *addr_width = 64;
+    *min_page_size = PAGE;
+    return 0;
+}
+
+int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
+                                  IOMMUNotify fn, void *opaque)
+{
+    n->notify = fn;
+    n->opaque = opaque;
+    return 0;
+}
+
+int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
+                                      IOMMUNotifier *n)
+{
+    if (fake.iotlb_errno) {
+        return fake.iotlb_errno;
+    }
+    g_assert_null(fake.iotlb);
+    fake.iotlb = n;
+    return 0;
+}
+
+int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
+                                        IOMMUNotifier *n)
+{
+    g_assert_true(fake.iotlb == n);
+    fake.iotlb = NULL;
+    return 0;
+}
+
+int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
+                              IOMMUPRINotifier *notifier)
+{
+    if (pasid != PASID) {
+        return -EINVAL;
+    }
+    g_assert_null(fake.pri_notifier);
+    fake.pri_notifier = notifier;
+    return 0;
+}
+
+void pci_pri_unregister_notifier(PCIDevice *dev, uint32_t pasid)
+{
+    fake.pri_notifier = NULL;
+}
+
+void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
+{
+    static NotifierList list = NOTIFIER_LIST_INITIALIZER(list);
+
+    fake.state_notifier = notifier;
+    notifier_list_add(&list, notifier);
+}
+
+static IOMMUTLBEntry fake_translate(hwaddr addr, bool priv, bool no_write)
+{
+    unsigned page = (addr - BASE) / PAGE;
+    IOMMUAccessFlags perm = addr < BASE ? IOMMU_NONE
+                                        : qatomic_read(&fake.perm[page]);
+    IOMMUTLBEntry e = { .iova = addr, .addr_mask = PAGE - 1 };
+
+    /* User memory is not for privileged requests. */
+    if ((perm & IOMMU_RW) && !priv) {
+        e.translated_addr = qatomic_read(&fake.frame[page]);
+        e.perm = no_write ? perm & ~IOMMU_WO : perm;
+    }
+    return e;
+}
+
+ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
+                                    bool priv_req, bool exec_req,
+                                    hwaddr addr, size_t length,
+                                    bool no_write, IOMMUTLBEntry *result,
+                                    size_t result_length,
+                                    uint32_t *err_count)
+{
+    IOMMUAccessFlags need = IOMMU_RO | (no_write ? 0 : IOMMU_WO) |
+                            (exec_req ? IOMMU_EXEC : 0);
+    hwaddr last = addr + (length - 1);
+    size_t n = 0;
+
+    g_assert_cmpuint(pasid, ==, PASID);
+    g_assert_cmphex(addr & (PAGE - 1), ==, 0);
+    g_assert_cmphex(addr, <=, last);
+    if (!fake.ats || !fake.dev.is_master || fake.ats_errno) {
+        return fake.ats_errno ?: -EPERM;
+    }
+    fake.ats_no_write = no_write;
+    *err_count = 0;
+    do {
+        if (n == result_length) {
+            return -ENOMEM;
+        }
+        result[n] = fake_translate(addr, priv_req, no_write);
+        *err_count += (result[n].perm & need) != need;
+        n++;
+        addr += PAGE;
+    } while (addr && addr - 1 < last);
+    if (fake.on_translate) {
+        fake.on_translate();
+    }
+    return n;
+}
+
+int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                         bool exec_req, hwaddr addr, bool lpig, uint16_t prgi,
+                         bool is_read, bool is_write)
+{
+    PageRequest r = { pasid, addr, lpig, prgi, is_read, is_write, priv_req,
+                      exec_req };
+
+    if (!fake.pri || !fake.dev.is_master) {
+        return -EPERM;
+    }
+    QEMU_LOCK_GUARD(&fake.lock);
+    if (fake.queue->len >= fake.room) {
+        return -ENOSPC;
+    }
+    g_assert_nonnull(fake.pri_notifier);
+    g_array_append_val(fake.queue, r);
+    return 0;
+}
+
+/* Memory */
+
+MemoryRegion *flatview_translate(FlatView *fv, hwaddr addr, hwaddr *xlat,
+                                 hwaddr *plen, bool is_write, MemTxAttrs attrs)
+{
+    g_assert_cmpint(attrs.address_type, ==, PCI_AT_TRANSLATED);
+    g_assert_cmphex(attrs.requester_id, ==, 0x10);
+    if (addr >= MMIO_BASE) {
+        *xlat = addr - MMIO_BASE;
+        if (fake.on_mmio) {
+            fake.on_mmio();
+        }
+        return &fake_mmio;
+    }
+    g_assert_cmphex(addr + *plen, <=, RAM_SIZE);
+    *xlat = addr;
+    return &fake_ram;
+}
+
+bool memory_region_is_ram_device(MemoryRegion *mr)
+{
+    return false;
+}
+
+void memory_region_ref(MemoryRegion *mr)
+{
+    qatomic_inc(&mr->priority);
+}
+
+void memory_region_unref(MemoryRegion *mr)
+{
+    qatomic_dec(&mr->priority);
+}
+
+void *memory_region_get_ram_ptr(MemoryRegion *mr)
+{
+    return fake.ram;
+}
+
+void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
+                         bool is_write, hwaddr access_len)
+{
+    g_assert_true(is_write);
+    g_assert_cmpuint(len, ==, access_len);
+    memory_region_unref(&fake_ram);
+}
+
+static MemTxResult fake_mmio_rw(hwaddr addr, void *buf, hwaddr len,
+                                bool is_write)
+{
+    g_assert_true(bql_locked());
+    g_assert_cmphex(addr, >=, MMIO_BASE);
+    if (fake.mmio_fails) {
+        return MEMTX_DECODE_ERROR;
+    }
+    if (is_write) {
+        memcpy(fake.mmio + (addr - MMIO_BASE), buf, len);
+    } else {
+        memcpy(buf, fake.mmio + (addr - MMIO_BASE), len);
+    }
+    return MEMTX_OK;
+}
+
+MemTxResult address_space_read_full(AddressSpace *as, hwaddr addr,
+                                    MemTxAttrs attrs, void *buf, hwaddr len)
+{
+    return fake_mmio_rw(addr, buf, len, false);
+}
+
+MemTxResult address_space_write(AddressSpace *as, hwaddr addr,
+                                MemTxAttrs attrs, const void *buf, hwaddr len)
+{
+    return fake_mmio_rw(addr, (void *)buf, len, true);
+}
+
+/* The rest of QEMU */
+
+bool bql_locked(void)
+{
+    return qemu_thread_is_self(&fake.main_thread);
+}
+
+void bql_lock_impl(const char *file, int line)
+{
+    g_assert_true(bql_locked());
+}
+
+void bql_unlock(void)
+{
+}
+
+void bql_block_unlock(bool increase)
+{
+}
+
+bool runstate_is_running(void)
+{
+    return true;
+}
+
+VMChangeStateEntry *qemu_add_vm_change_state_handler(VMChangeStateHandler *cb,
+                                                     void *opaque)
+{
+    fake.vm_handler = cb;
+    fake.vm_opaque = opaque;
+    return NULL;
+}
+
+void qemu_del_vm_change_state_handler(VMChangeStateEntry *e)
+{
+    fake.vm_handler = NULL;
+}
+
+/* The guest's side */
+
+static void guest_map(unsigned page, hwaddr frame, IOMMUAccessFlags perm)
+{
+    qatomic_set(&fake.frame[page], frame);
+    qatomic_set(&fake.perm[page], perm);
+}
+
+/* @count pages from @page on, in frames of the same numbers */
+static void guest_map_run(unsigned page, unsigned count, IOMMUAccessFlags perm)
+{
+    for (unsigned i = page; i < page + count; i++) {
+        guest_map(i, i * PAGE, perm);
+    }
+}
+
+static void guest_invalidate(unsigned page)
+{
+    IOMMUTLBEntry e = {
+        .iova = BASE + page * PAGE, .addr_mask = PAGE - 1, .pasid = PASID,
+    };
+
+    fake.iotlb->notify(fake.iotlb, &e);
+}
+
+static void guest_respond(uint16_t prgi, IOMMUPRIResponseCode code)
+{
+    IOMMUPRIResponse response = { code, prgi };
+
+    if (fake.pri_notifier) {
+        fake.pri_notifier->notify(fake.pri_notifier, &response);
+    }
+}
+
+static const PageRequest *guest_request(unsigned i)
+{
+    g_assert_cmpuint(i, <, fake.queue->len);
+    return &g_array_index(fake.queue, PageRequest, i);
+}
+
+static void guest_change_state(void)
+{
+    fake.state_notifier->notify(fake.state_notifier, &fake.dev);
+}
+
+/* The device's side */
+
+typedef struct Op {
+    PCISVMDMAContext *ctx;
+    uint64_t addr;
+    uint64_t len;
+    bool is_write;
+    unsigned flags;
+    uint8_t *buf;
+    PCISVMDMAFunc *fn;
+    int ret;
+    bool done;
+    PCISVMDMAError err;
+} Op;
+
+static void coroutine_fn op_entry(void *opaque)
+{
+    Op *op = opaque;
+
+    if (op->fn) {
+        op->ret = pci_svm_dma_co_walk(op->ctx, op->addr, op->len, op->is_write,
+                                      op->flags, op->fn, op, &op->err);
+    } else if (op->is_write) {
+        op->ret = pci_svm_dma_co_write(op->ctx, op->addr, op->buf, op->len,
+                                       op->flags, &op->err);
+    } else {
+        op->ret = pci_svm_dma_co_read(op->ctx, op->addr, op->buf, op->len,
+                                      op->flags, &op->err);
+    }
+    qatomic_store_release(&op->done, true);
+    aio_wait_kick();
+}
+
+static void op_start(Op *op)
+{
+    qemu_coroutine_enter(qemu_coroutine_create(op_entry, op));
+}
+
+static void op_start_in(Op *op, AioContext *ctx)
+{
+    aio_co_schedule(ctx, qemu_coroutine_create(op_entry, op));
+}
+
+static void op_join(Op *op)
+{
+    AIO_WAIT_WHILE_UNLOCKED(NULL, !qatomic_load_acquire(&op->done));
+}
+
+static void op_join_with(Op *op, PCISVMDMAReason reason, int ret,
+                         uint64_t stopped)
+{
+    op_join(op);
+    g_assert_cmpint(op->err.reason, ==, reason);
+    g_assert_cmpint(op->ret, ==, ret);
+    g_assert_cmphex(op->err.addr, ==, stopped);
+}
+
+static void op_join_ok(Op *op)
+{
+    op_join_with(op, PCI_SVM_DMA_OK, 0, op->addr + op->len);
+}
+
+/* Let everything happen that needs neither the guest nor time. */
+static void settle(void)
+{
+    while (aio_poll(qemu_get_aio_context(), false)) {
+        /* again */
+    }
+}
+
+static void wait_queue(unsigned len)
+{
+    while (fake.queue->len < len) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+}
+
+static PCISVMDMA *engine;
+static PCISVMDMAContext *context;
+static uint8_t buffer[PAGES * PAGE];
+
+static void setup(void)
+{
+    memset(fake.perm, 0, sizeof(fake.perm));
+    for (size_t i = 0; i < RAM_SIZE; i++) {
+        fake.ram[i] = i * 7 + (i >> 12);
+    }
+    fake.dev.is_master = fake.ats = fake.pasid = fake.pri = true;
+    fake.alloc = 64;
+    fake.room = 1000;
+    fake.ats_errno = 0;
+    fake.iotlb_errno = 0;
+    fake.mmio_fails = false;
+    fake.on_translate = NULL;
+    fake.on_mmio = NULL;
+    fake.queue = g_array_new(false, false, sizeof(PageRequest));
+    engine = pci_svm_dma_new(&fake.dev, 0);
+    context = pci_svm_dma_open(engine, PASID, &error_abort);
+    memset(buffer, 0, sizeof(buffer));
+}
+
+static void teardown(void)
+{
+    pci_svm_dma_close(context);
+    pci_svm_dma_free(engine);
+    settle();
+    g_assert_null(fake.iotlb);
+    g_assert_null(fake.pri_notifier);
+    g_assert_null(fake.vm_handler);
+    g_assert_cmpint(fake_ram.priority, ==, 0);
+    g_array_free(fake.queue, true);
+}
+
+static Op op_new(bool is_write, unsigned page, uint64_t offset, uint64_t len)
+{
+    return (Op) {
+        .ctx = context, .addr = BASE + page * PAGE + offset, .len = len,
+        .is_write = is_write, .buf = buffer,
+    };
+}
+
+static PCISVMDMAStats get_stats(void)
+{
+    PCISVMDMAStats stats;
+
+    pci_svm_dma_get_stats(engine, &stats);
+    return stats;
+}
+
+/* Translation */
+
+static void test_read(void)
+{
+    Op op = op_new(false, 3, 100, 2 * PAGE);
+
+    guest_map(3, 0x7000, IOMMU_RW);
+    guest_map(4, 0x1000, IOMMU_RO);
+    guest_map(5, 0x9000, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpmem(buffer, PAGE - 100, fake.ram + 0x7064, PAGE - 100);
+    g_assert_cmpmem(buffer + PAGE - 100, PAGE, fake.ram + 0x1000, PAGE);
+    g_assert_cmpmem(buffer + 2 * PAGE - 100, 100, fake.ram + 0x9000, 100);
+    g_assert_true(fake.ats_no_write);
+    g_assert_cmpuint(get_stats().bytes_read, ==, 2 * PAGE);
+    g_assert_cmpuint(get_stats().bytes_written, ==, 0);
+}
+
+static void test_write(void)
+{
+    Op op = op_new(true, 3, PAGE - 1, 2);
+
+    guest_map(3, 0x7000, IOMMU_RW);
+    guest_map(4, 0x1000, IOMMU_RW);
+    buffer[0] = 0xaa;
+    buffer[1] = 0x55;
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmphex(fake.ram[0x7fff], ==, 0xaa);
+    g_assert_cmphex(fake.ram[0x1000], ==, 0x55);
+    g_assert_false(fake.ats_no_write);
+    g_assert_cmpuint(get_stats().bytes_written, ==, 2);
+}
+
+static void test_read_ahead_and_cache(void)
+{
+    Op op = op_new(false, 0, 0, 100 * PAGE);
+
+    guest_map_run(0, PAGES, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 1);
+    g_assert_cmpuint(get_stats().ats_results, ==, 100);
+    g_assert_cmpuint(get_stats().atc_misses, ==, 1);
+    g_assert_cmpuint(get_stats().atc_hits, ==, 99);
+
+    /* A write is no part of what a read brought. */
+    op = op_new(true, 0, 0, 1);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 2);
+    g_assert_cmpuint(get_stats().page_requests, ==, 0);
+}
+
+static void test_whole_range(void)
+{
+    Op op = op_new(false, 0, 0, PAGES * PAGE);
+
+    guest_map_run(0, PAGES, IOMMU_RW);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_OK, 0, 0);
+    g_assert_cmpmem(buffer, PAGES * PAGE, fake.ram, PAGES * PAGE);
+}
+
+static void test_nothing(void)
+{
+    Op op = op_new(false, 0, 0, 0);
+
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+}
+
+static void test_beyond_the_top(void)
+{
+    Op op = op_new(false, PAGES - 1, 0, PAGE + 1);
+
+    guest_map_run(0, PAGES, IOMMU_RW);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+}
+
+static void test_translation_refused(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    fake.ats_errno = -EFAULT;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+    g_assert_cmpuint(get_stats().refused, ==, 1);
+}
+
+static void test_open_refused(void)
+{
+    Error *err = NULL;
+
+    g_assert_null(pci_svm_dma_open(engine, PASID + 1, &err));
+    error_free_or_abort(&err);
+    g_clear_pointer(&context, pci_svm_dma_close);
+    fake.iotlb_errno = -ENODEV;
+    g_assert_null(pci_svm_dma_open(engine, PASID, &err));
+    error_free_or_abort(&err);
+    g_assert_null(fake.pri_notifier);
+}
+
+static void revoke_page_0(void)
+{
+    fake.on_translate = NULL;
+    guest_map(0, 0x8000, IOMMU_RW);
+    guest_invalidate(0);
+}
+
+static void test_revoked_while_translating(void)
+{
+    Op op = op_new(false, 0, 0, PAGE);
+
+    guest_map(0, 0x4000, IOMMU_RW);
+    fake.on_translate = revoke_page_0;
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpmem(buffer, PAGE, fake.ram + 0x8000, PAGE);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 2);
+    g_assert_cmpuint(get_stats().invalidations, ==, 1);
+}
+
+static void test_invalidation_drops(void)
+{
+    Op op = op_new(false, 0, 0, 2 * PAGE);
+
+    guest_map_run(0, 2, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    guest_map(0, 0x8000, IOMMU_RW);
+    guest_invalidate(0);
+    g_assert_cmpuint(get_stats().revoked, ==, 1);
+    op.done = false;
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpmem(buffer, PAGE, fake.ram + 0x8000, PAGE);
+}
+
+static int stop_at_second(void *host, size_t len, void *opaque)
+{
+    Op *op = opaque;
+
+    return op->flags-- == PCI_SVM_DMA_EXEC ? 0 : -EDOM;
+}
+
+static void test_function_stops(void)
+{
+    Op op = op_new(false, 0, 0, 3 * PAGE);
+
+    guest_map_run(0, 3, IOMMU_RW | IOMMU_EXEC);
+    op.fn = stop_at_second;
+    op.flags = PCI_SVM_DMA_EXEC;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_STOPPED, -EDOM, op.addr + PAGE);
+}
+
+/* What is not RAM */
+
+static void test_mmio(void)
+{
+    Op op = op_new(true, 0, 16, 2 * PAGE - 16);
+
+    guest_map(0, MMIO_BASE, IOMMU_RW);
+    guest_map(1, MMIO_BASE + PAGE, IOMMU_RW);
+    memset(buffer, 0x5a, sizeof(buffer));
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmphex(fake.mmio[15], ==, 0);
+    g_assert_cmpmem(fake.mmio + 16, 2 * PAGE - 16, buffer, 2 * PAGE - 16);
+
+    memset(buffer, 0, sizeof(buffer));
+    op = op_new(false, 1, 1, 1);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmphex(buffer[0], ==, 0x5a);
+}
+
+static void test_bus_error(void)
+{
+    Op op = op_new(true, 0, 0, 2 * PAGE);
+
+    guest_map(0, 0, IOMMU_RW);
+    guest_map(1, MMIO_BASE, IOMMU_RW);
+    fake.mmio_fails = true;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_BUS_ERROR, -EIO, op.addr + PAGE);
+}
+
+/* Page requests */
+
+static void test_page_request(void)
+{
+    Op op = op_new(true, 1, 10, 3 * PAGE);
+
+    guest_map(1, 0, IOMMU_RW);
+    guest_map(3, 0, IOMMU_RO);
+    op_start(&op);
+    settle();
+    g_assert_false(op.done);
+    g_assert_cmpuint(fake.queue->len, ==, 3);
+    for (int i = 0; i < 3; i++) {
+        const PageRequest *r = guest_request(i);
+
+        g_assert_cmphex(r->addr, ==, BASE + (2 + i) * PAGE);
+        g_assert_cmpint(r->lpig, ==, i == 2);
+        g_assert_cmpuint(r->prgi, ==, guest_request(0)->prgi);
+        g_assert_true(r->is_read && r->is_write && !r->priv && !r->exec);
+    }
+    guest_map_run(2, 3, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().page_requests, ==, 3);
+    g_assert_cmpuint(get_stats().page_groups, ==, 1);
+    g_assert_cmpuint(get_stats().resp_success, ==, 1);
+}
+
+static void test_read_asks_for_reading(void)
+{
+    Op op = op_new(false, 1, 10, 1);
+
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    g_assert_true(guest_request(0)->is_read && !guest_request(0)->is_write);
+    guest_map_run(1, 1, IOMMU_RO);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
+static void test_unmapped(void)
+{
+    Op op = op_new(false, 1, 10, 1);
+
+    op_start(&op);
+    settle();
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr);
+    g_assert_cmpuint(get_stats().resp_invalid, ==, 1);
+}
+
+static void test_read_only(void)
+{
+    Op op = op_new(true, 1, 10, 1);
+
+    guest_map_run(1, 1, IOMMU_RO);
+    op_start(&op);
+    settle();
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    op_join_with(&op, PCI_SVM_DMA_PERMISSION, -EACCES, op.addr);
+}
+
+static void test_privileged(void)
+{
+    Op op = op_new(false, 1, 10, 1);
+
+    guest_map_run(1, 1, IOMMU_RW);
+    op.flags = PCI_SVM_DMA_PRIV;
+    op_start(&op);
+    settle();
+    g_assert_true(guest_request(0)->priv);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr);
+}
+
+/* An invalid page fails the operation there, not at the group's first page. */
+static void test_unmapped_in_a_group(void)
+{
+    Op op = op_new(true, 0, 0, 3 * PAGE);
+
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 3);
+    guest_map_run(0, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 5);
+    guest_respond(guest_request(3)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 6);
+    g_assert_cmphex(guest_request(5)->addr, ==, op.addr + PAGE);
+    g_assert_true(guest_request(5)->lpig);
+    guest_respond(guest_request(5)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr + PAGE);
+}
+
+static void test_response_failure(void)
+{
+    Op op = op_new(false, 1, 10, 1);
+
+    op_start(&op);
+    settle();
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_FAILURE);
+    fake.pri = false;
+    guest_change_state();
+    op_join_with(&op, PCI_SVM_DMA_RESPONSE_FAILURE, -EIO, op.addr);
+    g_assert_cmpuint(get_stats().resp_failure, ==, 1);
+}
+
+static void test_retries_are_bounded(void)
+{
+    Op op = op_new(false, 1, 10, 1);
+
+    op_start(&op);
+    for (int i = 0; i < PCI_SVM_DMA_RETRIES; i++) {
+        settle();
+        g_assert_cmpuint(fake.queue->len, ==, i + 1);
+        guest_respond(guest_request(i)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    }
+    op_join_with(&op, PCI_SVM_DMA_RETRIES_EXHAUSTED, -ETIMEDOUT, op.addr);
+}
+
+static void test_without_pri(void)
+{
+    Op op = op_new(false, 1, 0, 2 * PAGE);
+
+    fake.pri = false;
+    guest_map_run(1, 1, IOMMU_RW);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr + PAGE);
+    g_assert_cmpuint(fake.queue->len, ==, 0);
+}
+
+static void test_unknown_response(void)
+{
+    Op op = op_new(false, 1, 0, 1);
+
+    op_start(&op);
+    settle();
+    guest_respond(guest_request(0)->prgi ^ 1, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(get_stats().page_groups, ==, 0);
+    guest_map_run(1, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
+static void test_page_request_at_the_top(void)
+{
+    Op op = op_new(false, PAGES - 1, 0, PAGE);
+
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    g_assert_cmphex(guest_request(0)->addr, ==, op.addr);
+    guest_map_run(PAGES - 1, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
+/* Credits */
+
+static void test_credits(void)
+{
+    Op first = op_new(false, 0, 0, 10 * PAGE);
+    Op second = op_new(false, 20, 0, PAGE);
+    Op third = op_new(false, 40, 0, PAGE);
+
+    fake.alloc = 4;
+    op_start(&first);
+    op_start(&second);
+    op_start(&third);
+    settle();
+    /* Four for the first; the others wait for it. */
+    g_assert_cmpuint(fake.queue->len, ==, 4);
+    g_assert_true(guest_request(3)->lpig);
+    guest_map_run(0, 4, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    /* First come, first served; the rest is for the first. */
+    g_assert_cmpuint(fake.queue->len, ==, 8);
+    g_assert_cmphex(guest_request(4)->addr, ==, second.addr);
+    g_assert_cmphex(guest_request(5)->addr, ==, third.addr);
+    g_assert_cmphex(guest_request(6)->addr, ==, first.addr + 4 * PAGE);
+    g_assert_true(guest_request(7)->lpig);
+    guest_map_run(0, 41, IOMMU_RW);
+    for (int i = 4; i < 7; i++) {
+        guest_respond(guest_request(i)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    }
+    op_join_ok(&first);
+    op_join_ok(&second);
+    op_join_ok(&third);
+}
+
+static void test_cancelled_in_the_credit_queue(void)
+{
+    PCISVMDMAContext *other = pci_svm_dma_open(engine, PASID, &error_abort);
+    Op first = op_new(false, 0, 0, 1);
+    Op second = op_new(false, 20, 0, 1);
+    Op third = op_new(false, 40, 0, 1);
+
+    fake.alloc = 1;
+    second.ctx = other;
+    op_start(&first);
+    op_start(&second);
+    op_start(&third);
+    settle();
+    pci_svm_dma_close(other);
+    op_join_with(&second, PCI_SVM_DMA_CANCELLED, -ECANCELED, second.addr);
+    guest_map_run(0, 41, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&first);
+    settle();
+    g_assert_cmphex(guest_request(1)->addr, ==, third.addr);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&third);
+}
+
+static void test_all_indices(void)
+{
+    g_autofree Op *ops = g_new(Op, PCI_PRI_PRGI_MASK + 2);
+    DECLARE_BITMAP(used, PCI_PRI_PRGI_MASK + 1) = { };
+
+    fake.alloc = UINT32_MAX;
+    for (int i = 0; i < PCI_PRI_PRGI_MASK + 2; i++) {
+        ops[i] = op_new(false, 0, 0, 1);
+        op_start(&ops[i]);
+    }
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, PCI_PRI_PRGI_MASK + 1);
+    for (int i = 0; i <= PCI_PRI_PRGI_MASK; i++) {
+        g_assert_false(test_and_set_bit(guest_request(i)->prgi, used));
+    }
+    guest_map_run(0, 1, IOMMU_RW);
+    for (int i = 0; i <= PCI_PRI_PRGI_MASK; i++) {
+        guest_respond(guest_request(i)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    }
+    settle();
+    guest_respond(guest_request(PCI_PRI_PRGI_MASK + 1)->prgi,
+                  IOMMU_PRI_RESP_SUCCESS);
+    for (int i = 0; i < PCI_PRI_PRGI_MASK + 2; i++) {
+        op_join_ok(&ops[i]);
+    }
+}
+
+/* A full queue */
+
+static void test_no_room_at_first(void)
+{
+    Op op = op_new(false, 0, 0, 2 * PAGE);
+
+    fake.room = 0;
+    op_start(&op);
+    settle();
+    g_assert_false(op.done);
+    g_assert_cmpuint(get_stats().refused, >, 0);
+    fake.room = 1000;
+    wait_queue(2);
+    guest_map_run(0, 2, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+}
+
+static void test_no_room_in_a_group(void)
+{
+    Op op = op_new(false, 0, 0, 3 * PAGE);
+
+    fake.room = 2;
+    op_start(&op);
+    settle();
+    fake.room = 1000;
+    wait_queue(3);
+    g_assert_false(guest_request(1)->lpig);
+    g_assert_true(guest_request(2)->lpig);
+    g_assert_cmpuint(guest_request(2)->prgi, ==, guest_request(0)->prgi);
+    g_assert_cmphex(guest_request(2)->addr, ==, op.addr + 2 * PAGE);
+    guest_map_run(0, 3, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
+static void test_close_completes_the_group(void)
+{
+    Op op = op_new(false, 0, 0, 10 * PAGE);
+
+    fake.room = 2;
+    op_start(&op);
+    settle();
+    g_clear_pointer(&context, pci_svm_dma_close);
+    g_assert_null(fake.iotlb);
+    fake.room = 1000;
+    wait_queue(3);
+    g_assert_true(guest_request(2)->lpig);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+    g_assert_cmpuint(fake.queue->len, ==, 3);
+    /* Its notifier goes when it is answered. */
+    g_assert_nonnull(fake.pri_notifier);
+    guest_respond(guest_request(2)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_null(fake.pri_notifier);
+}
+
+static void test_free_abandons_the_group(void)
+{
+    Op op = op_new(false, 0, 0, 10 * PAGE);
+
+    fake.room = 2;
+    op_start(&op);
+    settle();
+    g_clear_pointer(&context, pci_svm_dma_close);
+    g_clear_pointer(&engine, pci_svm_dma_free);
+    g_assert_null(fake.pri_notifier);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+}
+
+/* The end of contexts */
+
+static void test_close_while_waiting(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+    Op again;
+
+    fake.alloc = 1;
+    op_start(&op);
+    settle();
+    pci_svm_dma_close(context);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+
+    /* The credit comes back with the response only. */
+    context = pci_svm_dma_open(engine, PASID, &error_abort);
+    again = op_new(false, 1, 0, 1);
+    op_start(&again);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    guest_map_run(1, 1, IOMMU_RW);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&again);
+}
+
+static void test_closed_context(void)
+{
+    PCISVMDMAContext *ctx = pci_svm_dma_ref(context);
+    Op op = op_new(false, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    g_clear_pointer(&context, pci_svm_dma_close);
+    g_clear_pointer(&engine, pci_svm_dma_free);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+    pci_svm_dma_unref(ctx);
+}
+
+static void test_close_empties_the_cache(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    pci_svm_dma_close(context);
+    context = pci_svm_dma_open(engine, PASID, &error_abort);
+    op = op_new(false, 0, 0, 1);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 2);
+}
+
+static void test_contexts_share(void)
+{
+    PCISVMDMAContext *other = pci_svm_dma_open(engine, PASID, &error_abort);
+    Op op = op_new(false, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    pci_svm_dma_close(context);
+    g_assert_nonnull(fake.iotlb);
+    context = other;
+    op = op_new(false, 0, 0, 1);
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 1);
+}
+
+/* State changes */
+
+typedef struct StateCase {
+    const char *name;
+    bool *enable;
+} StateCase;
+
+static const StateCase state_cases[] = {
+    { "bus-master-off", &fake.dev.is_master },
+    { "ats-off", &fake.ats },
+    { "pasid-off", &fake.pasid },
+    { "pri-off", &fake.pri },
+};
+
+/* Also if it is on again before the operation sees it */
+static void test_disabled_while_waiting(const void *data)
+{
+    const StateCase *c = data;
+    Op op;
+
+    setup();
+    op = op_new(false, 0, 0, 1);
+    op_start(&op);
+    settle();
+    *c->enable = false;
+    guest_change_state();
+    *c->enable = true;
+    guest_change_state();
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+
+    op = op_new(false, 0, 0, 1);
+    guest_map_run(0, 1, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    teardown();
+}
+
+static void test_ats_off_empties_the_cache(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    op_start(&op);
+    op_join_ok(&op);
+    fake.ats = false;
+    guest_change_state();
+    fake.ats = true;
+    guest_change_state();
+    op.done = false;
+    op_start(&op);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 2);
+}
+
+static void test_stopped_vm(void)
+{
+    Op op = op_new(true, 0, 0, 1);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    fake.ram[0] = 1;
+    fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
+    op_start(&op);
+    settle();
+    g_assert_false(op.done);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+    g_assert_cmphex(fake.ram[0], ==, 1);
+    fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
+    op_join_ok(&op);
+    g_assert_cmphex(fake.ram[0], ==, 0);
+}
+
+/* In other threads */
+
+#define RACE_PAGES 8
+#define RACE_OPS 4
+#define RACE_THREADS 2
+#define RACE_REVOKED 2000
+
+static struct {
+    unsigned stale;
+    bool frame_free[FRAMES];
+} race;
+
+/* A frame that is accessed is never free. */
+static int race_piece(void *host, size_t len, void *opaque)
+{
+    unsigned frame = ((uint8_t *)host - fake.ram) / PAGE;
+
+    for (int i = 0; i < 20; i++) {
+        if (qatomic_read(&race.frame_free[frame])) {
+            qatomic_inc(&race.stale);
+        }
+    }
+    return 0;
+}
+
+static void coroutine_fn race_entry(void *opaque)
+{
+    Op *op = opaque;
+
+    do {
+        pci_svm_dma_co_walk(op->ctx, op->addr, op->len, op->is_write, 0,
+                            race_piece, op, &op->err);
+        /* A guest that takes pages away so fast may exhaust an operation. */
+    } while (op->err.reason == PCI_SVM_DMA_OK ||
+             op->err.reason == PCI_SVM_DMA_RETRIES_EXHAUSTED);
+    pci_svm_dma_unref(op->ctx);
+    qatomic_store_release(&op->done, true);
+    aio_wait_kick();
+}
+
+static void race_start(Op *op, IOThread *thread, unsigned n)
+{
+    *op = op_new(n & 1, n, n * 100, 4 * PAGE);
+    pci_svm_dma_ref(op->ctx);
+    aio_co_schedule(iothread_get_aio_context(thread),
+                    qemu_coroutine_create(race_entry, op));
+}
+
+static hwaddr race_alloc_frame(void)
+{
+    static unsigned frame;
+
+    do {
+        frame = (frame + 1) % FRAMES;
+    } while (!race.frame_free[frame]);
+    qatomic_set(&race.frame_free[frame], false);
+    return frame * PAGE;
+}
+
+/* Move a page, or take it away */
+static void race_change_page(unsigned page, bool take)
+{
+    hwaddr old = fake.frame[page];
+
+    if (!fake.perm[page]) {
+        return;
+    }
+    if (take) {
+        guest_map(page, old, IOMMU_NONE);
+    } else {
+        guest_map(page, race_alloc_frame(), IOMMU_RW);
+    }
+    guest_invalidate(page);
+    qatomic_set(&race.frame_free[old / PAGE], true);
+}
+
+static void race_handle_faults(void)
+{
+    g_autoptr(GArray) queue = g_array_new(false, false, sizeof(PageRequest));
+
+    WITH_QEMU_LOCK_GUARD(&fake.lock) {
+        GArray *tmp = fake.queue;
+
+        fake.queue = g_steal_pointer(&queue);
+        queue = tmp;
+    }
+    for (unsigned i = 0; i < queue->len; i++) {
+        PageRequest *r = &g_array_index(queue, PageRequest, i);
+        unsigned page = (r->addr - BASE) / PAGE;
+
+        if (!fake.perm[page]) {
+            guest_map(page, race_alloc_frame(), IOMMU_RW);
+        }
+        if (r->lpig) {
+            guest_respond(r->prgi, IOMMU_PRI_RESP_SUCCESS);
+        }
+    }
+    settle();
+}
+
+static void test_race(void)
+{
+    IOThread *threads[RACE_THREADS];
+    Op ops[RACE_OPS];
+
+    fake.alloc = 3;
+    race.stale = 0;
+    memset(race.frame_free, true, sizeof(race.frame_free));
+    for (int i = 0; i < RACE_THREADS; i++) {
+        threads[i] = iothread_new();
+    }
+    for (int i = 0; i < RACE_OPS; i++) {
+        race_start(&ops[i], threads[i % RACE_THREADS], i);
+    }
+    for (int i = 0; get_stats().revoked < RACE_REVOKED; i++) {
+        race_change_page(g_test_rand_int_range(0, RACE_PAGES), i & 1);
+        race_handle_faults();
+        g_thread_yield();
+    }
+    g_clear_pointer(&context, pci_svm_dma_close);
+    /* No memory is used from now. */
+    for (int i = 0; i < FRAMES; i++) {
+        qatomic_set(&race.frame_free[i], true);
+    }
+    for (int i = 0; i < RACE_OPS; i++) {
+        op_join(&ops[i]);
+        g_assert_cmpint(ops[i].err.reason, ==, PCI_SVM_DMA_CANCELLED);
+    }
+    for (int i = 0; i < RACE_THREADS; i++) {
+        iothread_join(threads[i]);
+    }
+    g_assert_cmpuint(race.stale, ==, 0);
+}
+
+/* Nothing happens while the VM is stopped, at whatever moment that is. */
+static void test_stopped_vm_race(void)
+{
+    IOThread *thread = iothread_new();
+    Op ops[RACE_OPS];
+
+    race.stale = 0;
+    memset(race.frame_free, false, sizeof(race.frame_free));
+    guest_map_run(0, RACE_PAGES, IOMMU_RW);
+    for (int i = 0; i < RACE_OPS; i++) {
+        race_start(&ops[i], thread, i);
+    }
+    for (int i = 0; i < 300; i++) {
+        fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
+        memset(race.frame_free, true, sizeof(race.frame_free));
+        g_usleep(10);
+        memset(race.frame_free, false, sizeof(race.frame_free));
+        fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
+        g_usleep(10);
+    }
+    g_clear_pointer(&context, pci_svm_dma_close);
+    for (int i = 0; i < RACE_OPS; i++) {
+        op_join(&ops[i]);
+    }
+    iothread_join(thread);
+    g_assert_cmpuint(race.stale, ==, 0);
+}
+
+static void test_mmio_in_a_thread(void)
+{
+    IOThread *thread = iothread_new();
+    Op op = op_new(true, 0, 0, 3 * PAGE);
+
+    guest_map(0, 0, IOMMU_RW);
+    guest_map(1, MMIO_BASE, IOMMU_RW);
+    guest_map(2, PAGE, IOMMU_RW);
+    memset(buffer, 0x77, sizeof(buffer));
+    op_start_in(&op, iothread_get_aio_context(thread));
+    op_join_ok(&op);
+    iothread_join(thread);
+    g_assert_cmpmem(fake.mmio, PAGE, buffer, PAGE);
+    g_assert_cmpmem(fake.ram, 2 * PAGE, buffer, 2 * PAGE);
+}
+
+static void revoke_mmio_bh(void *opaque)
+{
+    guest_map(0, 0x3000, IOMMU_RW);
+    guest_invalidate(0);
+}
+
+static void revoke_mmio(void)
+{
+    fake.on_mmio = NULL;
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), revoke_mmio_bh, NULL);
+}
+
+static void test_mmio_revoked_meanwhile(void)
+{
+    IOThread *thread = iothread_new();
+    Op op = op_new(true, 0, 0, 1);
+
+    guest_map(0, MMIO_BASE, IOMMU_RW);
+    fake.mmio[0] = 0x11;
+    buffer[0] = 0x77;
+    fake.on_mmio = revoke_mmio;
+    op_start_in(&op, iothread_get_aio_context(thread));
+    op_join_ok(&op);
+    iothread_join(thread);
+    g_assert_cmphex(fake.mmio[0], ==, 0x11);
+    g_assert_cmphex(fake.ram[0x3000], ==, 0x77);
+}
+
+static bool call_begun, close_returned, call_after_close;
+
+static void slow_translation(void)
+{
+    qatomic_set(&call_begun, true);
+    /* A short while for a close that does not wait to show it */
+    g_usleep(1000);
+    call_after_close = qatomic_read(&close_returned);
+}
+
+static void test_close_waits_for_translation(void)
+{
+    IOThread *thread = iothread_new();
+    Op op = op_new(true, 0, 0, 1);
+
+    call_begun = close_returned = false;
+    fake.on_translate = slow_translation;
+    guest_map_run(0, 1, IOMMU_RW);
+    op_start_in(&op, iothread_get_aio_context(thread));
+    while (!qatomic_read(&call_begun)) {
+        g_thread_yield();
+    }
+    g_clear_pointer(&context, pci_svm_dma_close);
+    qatomic_set(&close_returned, true);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+    iothread_join(thread);
+    g_assert_false(call_after_close);
+}
+
+typedef struct TestCase {
+    const char *path;
+    void (*fn)(void);
+} TestCase;
+
+static const TestCase test_cases[] = {
+    { "translate/read", test_read },
+    { "translate/write", test_write },
+    { "translate/read-ahead-and-cache", test_read_ahead_and_cache },
+    { "translate/whole-range", test_whole_range },
+    { "translate/nothing", test_nothing },
+    { "translate/beyond-the-top", test_beyond_the_top },
+    { "translate/refused", test_translation_refused },
+    { "translate/open-refused", test_open_refused },
+    { "translate/revoked-meanwhile", test_revoked_while_translating },
+    { "translate/invalidation-drops", test_invalidation_drops },
+    { "translate/function-stops", test_function_stops },
+    { "mmio/access", test_mmio },
+    { "mmio/bus-error", test_bus_error },
+    { "mmio/thread", test_mmio_in_a_thread },
+    { "mmio/revoked-meanwhile", test_mmio_revoked_meanwhile },
+    { "page-request/group", test_page_request },
+    { "page-request/read", test_read_asks_for_reading },
+    { "page-request/unmapped", test_unmapped },
+    { "page-request/read-only", test_read_only },
+    { "page-request/privileged", test_privileged },
+    { "page-request/unmapped-in-a-group", test_unmapped_in_a_group },
+    { "page-request/response-failure", test_response_failure },
+    { "page-request/retries-are-bounded", test_retries_are_bounded },
+    { "page-request/without-pri", test_without_pri },
+    { "page-request/unknown-response", test_unknown_response },
+    { "page-request/at-the-top", test_page_request_at_the_top },
+    { "credits/first-come-first-served", test_credits },
+    { "credits/cancelled", test_cancelled_in_the_credit_queue },
+    { "credits/all-indices", test_all_indices },
+    { "full-queue/at-first", test_no_room_at_first },
+    { "full-queue/in-a-group", test_no_room_in_a_group },
+    { "full-queue/close-completes-the-group",
+      test_close_completes_the_group },
+    { "full-queue/free-abandons-the-group", test_free_abandons_the_group },
+    { "close/while-waiting", test_close_while_waiting },
+    { "close/waits-for-translation", test_close_waits_for_translation },
+    { "close/before-the-start", test_closed_context },
+    { "close/empties-the-cache", test_close_empties_the_cache },
+    { "close/contexts-share", test_contexts_share },
+    { "state/ats-off-empties-the-cache", test_ats_off_empties_the_cache },
+    { "state/stopped-vm", test_stopped_vm },
+    { "state/stopped-vm-race", test_stopped_vm_race },
+    { "race", test_race },
+};
+
+static void run_test(const void *data)
+{
+    const TestCase *c = data;
+
+    setup();
+    c->fn();
+    teardown();
+}
+
+int main(int argc, char **argv)
+{
+    qemu_thread_get_self(&fake.main_thread);
+    qemu_mutex_init(&fake.lock);
+    qemu_init_main_loop(&error_abort);
+    qemu_clock_enable(QEMU_CLOCK_VIRTUAL, true);
+    g_test_init(&argc, &argv, NULL);
+
+    for (int i = 0; i < ARRAY_SIZE(test_cases); i++) {
+        g_autofree char *path = g_strdup_printf("/pci-svm-dma/%s",
+                                                test_cases[i].path);
+
+        g_test_add_data_func(path, &test_cases[i], run_test);
+    }
+    for (int i = 0; i < ARRAY_SIZE(state_cases); i++) {
+        g_autofree char *path = g_strdup_printf("/pci-svm-dma/state/%s",
+                                                state_cases[i].name);
+
+        g_test_add_data_func(path, &state_cases[i],
+                             test_disabled_while_waiting);
+    }
+    return g_test_run();
+}
