@@ -197,7 +197,8 @@ patch_adds() {
 # The mail alone.  Git ignores "Adds:" lines above a diff, but takes them for a
 # broken one where a patch has no diff.
 patch_mail() {
-    awk '/^diff --git /{ diff = 1 } /^---$/{ below = 1 }
+    awk '/^diff --git / && !diff { diff = 1; if (below) print "---" }
+         /^---$/ && !diff { below = 1; next }
          !(below && !diff && /^Adds: /)' "$1"
 }
 

@@ -437,10 +437,14 @@ static const struct file_operations svm_fops = {
     .compat_ioctl = compat_ptr_ioctl,
 };
 
-/* Files may stay open: they keep the memory of the device, not its bonds. */
-static void svm_unregister(void *data)
+/*
+ * Files may stay open: they keep the memory of the device, not its bonds.
+ * Not a devm action: the bonds must have gone before the driver core gives
+ * the device back to the IOMMU layer, which it does between the two.
+ */
+static void svm_remove(struct pci_dev *pdev)
 {
-    struct svm_device *svm = data;
+    struct svm_device *svm = pci_get_drvdata(pdev);
     struct svm_file *file;
 
     misc_deregister(&svm->misc);
@@ -454,17 +458,10 @@ static void svm_unregister(void *data)
 
 static int svm_register(struct svm_device *svm)
 {
-    struct device *dev = &svm->pdev->dev;
-    int ret;
-
     svm->misc.minor = MISC_DYNAMIC_MINOR;
     svm->misc.fops = &svm_fops;
-    svm->misc.parent = dev;
-    ret = misc_register(&svm->misc);
-    if (ret) {
-        return ret;
-    }
-    return devm_add_action_or_reset(dev, svm_unregister, svm);
+    svm->misc.parent = &svm->pdev->dev;
+    return misc_register(&svm->misc);
 }
 
 static struct svm_device *svm_device_alloc(struct pci_dev *pdev)
@@ -524,6 +521,7 @@ static int svm_probe(struct pci_dev *pdev, const struct pci_device_id *id)
     if (IS_ERR(svm)) {
         return PTR_ERR(svm);
     }
+    pci_set_drvdata(pdev, svm);
     ret = devm_add_action_or_reset(dev, svm_device_put, svm);
     if (ret) {
         return ret;
@@ -556,6 +554,7 @@ static struct pci_driver svm_driver = {
     .name = SVM_NAME,
     .id_table = svm_ids,
     .probe = svm_probe,
+    .remove = svm_remove,
 };
 module_pci_driver(svm_driver);
 

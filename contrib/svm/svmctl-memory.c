@@ -113,20 +113,20 @@ void svm_fill(uint8_t *buf, size_t size, uint8_t value)
     memset(buf, value, size);
 }
 
+/* Is it enough to look at the first @period bytes? */
+static bool repeats(const uint8_t *buf, size_t size, size_t period)
+{
+    return size > period && !memcmp(buf, buf + period, size - period);
+}
+
 size_t svm_count_others(const uint8_t *buf, size_t size, uint8_t value)
 {
-    uint64_t all = value * 0x0101010101010101ULL;
     size_t others = 0;
-    size_t i = 0;
 
-    for (; i + sizeof(all) <= size; i += sizeof(all)) {
-        if (memcmp(buf + i, &all, sizeof(all))) {
-            for (size_t k = i; k < i + sizeof(all); k++) {
-                others += buf[k] != value;
-            }
-        }
+    if (repeats(buf, size, PAGE) && !svm_count_others(buf, PAGE, value)) {
+        return 0;
     }
-    for (; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         others += buf[i] != value;
     }
     return others;
@@ -147,6 +147,9 @@ void svm_check_pattern(const uint8_t *buf, size_t size, const char *what)
 {
     uint8_t expected = 0;
 
+    if (repeats(buf, size, SVM_PATTERN_PERIOD)) {
+        size = SVM_PATTERN_PERIOD;
+    }
     for (size_t i = 0; i < size; i++) {
         if (buf[i] != expected) {
             svm_fail("%s: byte %zu of %zu is %u instead of %u", what, i, size,

@@ -270,8 +270,9 @@ void svm_run_unbind(void)
     }
     svm_check_filled(map, 8 * MIB, GUARD_BYTE, "after the driver left");
 
-    tell_driver("bind", function);
+    /* The open file has kept the name */
     close(fd);
+    tell_driver("bind", function);
     svm_check_health(svm_open_path("/dev/svm1"));
     free(link);
 }

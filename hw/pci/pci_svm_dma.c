@@ -85,22 +85,28 @@ typedef struct SVMDMAGroup {
     uint32_t credits;
 } SVMDMAGroup;
 
+/* The members of PCISVMDMAStats */
+#define SVM_DMA_FOR_EACH_STAT(X) \
+    X(ats_requests) \
+    X(ats_results) \
+    X(ats_holes) \
+    X(atc_hits) \
+    X(atc_misses) \
+    X(page_requests) \
+    X(page_groups) \
+    X(resp_success) \
+    X(resp_invalid) \
+    X(resp_failure) \
+    X(refused) \
+    X(invalidations) \
+    X(revoked) \
+    X(bytes_read) \
+    X(bytes_written)
+
 typedef struct SVMDMACounters {
-    Stat64 ats_requests;
-    Stat64 ats_results;
-    Stat64 ats_holes;
-    Stat64 atc_hits;
-    Stat64 atc_misses;
-    Stat64 page_requests;
-    Stat64 page_groups;
-    Stat64 resp_success;
-    Stat64 resp_invalid;
-    Stat64 resp_failure;
-    Stat64 refused;
-    Stat64 invalidations;
-    Stat64 revoked;
-    Stat64 bytes_read;
-    Stat64 bytes_written;
+#define COUNTER(name) Stat64 name;
+    SVM_DMA_FOR_EACH_STAT(COUNTER)
+#undef COUNTER
 } SVMDMACounters;
 
 struct PCISVMDMA {
@@ -1307,23 +1313,6 @@ void pci_svm_dma_free(PCISVMDMA *e)
     qemu_del_vm_change_state_handler(e->vm_state);
     svm_dma_unref_engine(e);
 }
-
-#define SVM_DMA_FOR_EACH_STAT(X) \
-    X(ats_requests) \
-    X(ats_results) \
-    X(ats_holes) \
-    X(atc_hits) \
-    X(atc_misses) \
-    X(page_requests) \
-    X(page_groups) \
-    X(resp_success) \
-    X(resp_invalid) \
-    X(resp_failure) \
-    X(refused) \
-    X(invalidations) \
-    X(revoked) \
-    X(bytes_read) \
-    X(bytes_written)
 
 void pci_svm_dma_get_stats(PCISVMDMA *e, PCISVMDMAStats *stats)
 {

@@ -286,6 +286,34 @@ static void test_pri_capability(void)
     qvtd_svm_stop(f);
 }
 
+/* Vectors of CPU 0 */
+#define VECTOR_MSI      0x44
+#define VECTOR_MSIX     0x45
+
+/* The end of a command is one interrupt, by MSI-X if that is enabled */
+static void test_interrupts(void)
+{
+    QVTDSVM *f = qvtd_svm_start();
+    QPCIDevice *dev = f->svm.dev;
+    uint8_t msi = qpci_find_capability(dev, PCI_CAP_ID_MSI, 0);
+    uint8_t msix = qpci_find_capability(dev, PCI_CAP_ID_MSIX, 0);
+
+    qpci_config_writel(dev, msi + PCI_MSI_ADDRESS_LO, 0xfee00000);
+    qpci_config_writew(dev, msi + PCI_MSI_DATA_64, VECTOR_MSI);
+    qpci_config_writew(dev, msi + PCI_MSI_FLAGS, PCI_MSI_FLAGS_ENABLE);
+    qpci_io_writel(dev, f->svm.bar, SVM_MSIX_TABLE + PCI_MSIX_ENTRY_DATA,
+                   VECTOR_MSIX);
+    g_assert(qsvm_write(&f->svm, 0, 0));
+    g_assert(qvtd_msi_pending(f->v, VECTOR_MSIX, 0));
+    g_assert(!qvtd_msi_pending(f->v, VECTOR_MSI, 0));
+
+    qpci_config_writew(dev, msix + PCI_MSIX_FLAGS, 0);
+    qsvm_start_write(&f->svm, 0, 0);
+    g_assert(qvtd_msi_pending(f->v, VECTOR_MSI, 0));
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_COMMANDS), ==, 2);
+    qvtd_svm_stop(f);
+}
+
 /* The device is there, and each of its commands fails */
 static void test_endpoint_alone(const void *data)
 {
@@ -330,6 +358,8 @@ int main(int argc, char **argv)
                    test_ats_capability);
     qtest_add_func("/svm/caps/PRI-capability-of-the-endpoint",
                    test_pri_capability);
+    qtest_add_func("/svm/caps/the-end-of-a-command-is-an-interrupt",
+                   test_interrupts);
     qtest_add_data_func("/svm/caps/endpoint-without-IOMMU", "",
                         test_endpoint_alone);
     qtest_add_data_func("/svm/caps/endpoint-of-an-IOMMU-without-svm",

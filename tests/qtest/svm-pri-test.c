@@ -498,6 +498,32 @@ static void test_pri_reset(void)
     qvtd_svm_stop(f);
 }
 
+/* The device has a copy of what it works on, and works on one at a time */
+static void test_busy(void)
+{
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+    uint64_t other = qvtd_svm_map(f, IOVA + PAGE, QVTD_FS_USER_RW);
+    QVTDPageReq req;
+    uint64_t page;
+
+    qvtd_svm_poison(f, other, PAGE);
+    qsvm_start_write(&f->svm, IOVA, 0x100);
+    req = qvtd_svm_wait_page_req(f);
+    qsvm_start_write(&f->svm, IOVA + PAGE, PAGE);
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_REG_STATUS), ==,
+                     SVM_STATUS_FAILED);
+    page = resolve(f, &req);
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_written(f, page, 0x100, 0));
+    g_assert(qvtd_svm_is_poisoned(f, page + 0x100, PAGE - 0x100));
+    expect_no_request(f);
+    g_assert(!qsvm_is_done(&f->svm));
+    g_assert(qvtd_svm_is_poisoned(f, other, PAGE));
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_COMMANDS), ==, 1);
+    qvtd_svm_stop(f);
+}
+
 /* A write to the PASID register, of the same or of another process */
 static void check_pasid_write(uint32_t pasid)
 {
@@ -537,6 +563,17 @@ static void test_other_pasid_write(void)
     check_pasid_write(0x42);
 }
 
+static void enter_d3hot(QVTDSVM *f)
+{
+    uint8_t cap = qpci_find_capability(f->svm.dev, PCI_CAP_ID_PM, 0);
+
+    qpci_config_writew(f->svm.dev, cap + PCI_PM_CTRL, 3);
+    g_assert_cmphex(qpci_config_readw(f->svm.dev, cap + PCI_PM_CTRL) &
+                    PCI_PM_CTRL_STATE_MASK, ==, 3);
+    /* Registers cannot be reached there, and keep their values */
+    qpci_config_writew(f->svm.dev, cap + PCI_PM_CTRL, 0);
+}
+
 static void clear_master(QVTDSVM *f)
 {
     qpci_config_writew(f->svm.dev, PCI_COMMAND, PCI_COMMAND_MEMORY);
@@ -567,6 +604,7 @@ static const Disable disables[] = {
     { "/svm/pri/PASID-Enable-clear-ends-the-wait", clear_pasid },
     { "/svm/pri/ATS-Enable-clear-ends-the-wait", clear_ats },
     { "/svm/pri/PRI-Enable-clear-ends-the-wait", clear_pri },
+    { "/svm/pri/D3hot-ends-the-wait", enter_d3hot },
 };
 
 static void test_disable(const void *data)
@@ -625,6 +663,8 @@ int main(int argc, char **argv)
                    test_stopped);
     qtest_add_func("/svm/pri/Reset-forgets-outstanding-requests",
                    test_pri_reset);
+    qtest_add_func("/svm/pri/a-command-while-another-one-waits-is-ignored",
+                   test_busy);
     qtest_add_func("/svm/pri/the-same-PASID-written-again-ends-the-wait",
                    test_same_pasid_write);
     qtest_add_func("/svm/pri/another-PASID-ends-the-wait",

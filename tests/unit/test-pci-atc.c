@@ -497,7 +497,7 @@ static void test_invalidation_ignores_later_uses(void)
 
 #define RACE_PAGES 8
 #define RACE_FRAMES 64
-#define RACE_ROUNDS 20000
+#define RACE_ROUNDS 2000
 #define RACE_THREADS 3
 
 typedef struct Race {

@@ -1186,7 +1186,7 @@ static void test_stopped_vm(void)
 #define RACE_PAGES 8
 #define RACE_OPS 4
 #define RACE_THREADS 2
-#define RACE_REVOKED 2000
+#define RACE_REVOKED 500
 
 static struct {
     unsigned stale;
@@ -1298,7 +1298,7 @@ static void test_race(void)
     for (int i = 0; get_stats().revoked < RACE_REVOKED; i++) {
         race_change_page(g_test_rand_int_range(0, RACE_PAGES), i & 1);
         race_handle_faults();
-        g_thread_yield();
+        g_usleep(10);
     }
     g_clear_pointer(&context, pci_svm_dma_close);
     /* No memory is used from now. */
@@ -1363,12 +1363,18 @@ static void revoke_mmio_bh(void *opaque)
 {
     guest_map(0, 0x3000, IOMMU_RW);
     guest_invalidate(0);
+    qatomic_set((bool *)opaque, true);
 }
 
 static void revoke_mmio(void)
 {
+    bool revoked = false;
+
     fake.on_mmio = NULL;
-    aio_bh_schedule_oneshot(qemu_get_aio_context(), revoke_mmio_bh, NULL);
+    aio_bh_schedule_oneshot(qemu_get_aio_context(), revoke_mmio_bh, &revoked);
+    while (!qatomic_read(&revoked)) {
+        g_thread_yield();
+    }
 }
 
 static void test_mmio_revoked_meanwhile(void)
@@ -1387,11 +1393,14 @@ static void test_mmio_revoked_meanwhile(void)
     g_assert_cmphex(fake.ram[0x3000], ==, 0x77);
 }
 
-static bool call_begun, close_returned, call_after_close;
+static bool call_begun, close_begun, close_returned, call_after_close;
 
 static void slow_translation(void)
 {
     qatomic_set(&call_begun, true);
+    while (!qatomic_read(&close_begun)) {
+        g_thread_yield();
+    }
     /* A short while for a close that does not wait to show it */
     g_usleep(1000);
     call_after_close = qatomic_read(&close_returned);
@@ -1402,16 +1411,17 @@ static void test_close_waits_for_translation(void)
     IOThread *thread = iothread_new();
     Op op = op_new(true, 0, 0, 1);
 
-    call_begun = close_returned = false;
+    call_begun = close_begun = close_returned = false;
     fake.on_translate = slow_translation;
     guest_map_run(0, 1, IOMMU_RW);
     op_start_in(&op, iothread_get_aio_context(thread));
     while (!qatomic_read(&call_begun)) {
         g_thread_yield();
     }
+    qatomic_set(&close_begun, true);
     g_clear_pointer(&context, pci_svm_dma_close);
     qatomic_set(&close_returned, true);
-    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+    op_join(&op);
     iothread_join(thread);
     g_assert_false(call_after_close);
 }

@@ -282,8 +282,9 @@ void qvtd_iq_recover(QVTD *v)
     uint64_t head = qvtd_readq(v, DMAR_IQH_REG);
     QVTDDesc nop = qvtd_wait_desc(QVTD_WAIT_SW, 0, v->wait_addr);
 
-    qtest_writeq(v->qts, v->iq + head, nop.qw[0]);
-    qtest_writeq(v->qts, v->iq + head + 8, nop.qw[1]);
+    for (int i = 0; i < (v->iq_wide ? 4 : 2); i++) {
+        qtest_writeq(v->qts, v->iq + head + i * 8, nop.qw[i]);
+    }
     qvtd_writel(v, DMAR_FSTS_REG, VTD_FSTS_IQE);
     qvtd_iq_kick(v);
 }
