@@ -137,11 +137,7 @@ static void write_and_check_in_swap(int fd, uint8_t *map, const char *what)
     svm_check_pattern(map + 100, size, what);
 }
 
-/*
- * Pages in swap come back for the device, and what it wrote goes to swap in
- * turn. A page that was read back is clean and has a copy in swap: without the
- * dirty bit that the device's write sets, that copy would survive.
- */
+/* Pages in swap come back for the device; what it wrote goes to swap. */
 void svm_run_swap(void)
 {
     uint8_t *map = svm_map_small(SWAP_PAGES * PAGE);
@@ -156,4 +152,47 @@ void svm_run_swap(void)
         write_and_check_in_swap(fd, map, "pages that were in swap");
     }
     svm_check_buffer(fd, map + PAGE, (SWAP_PAGES - 2) * PAGE, PAGE);
+}
+
+/*
+ * MADV_FREE makes pages clean and lets the kernel throw them away, unless they
+ * become dirty again. The device writes the first half, with no page request,
+ * because all of it is still mapped: the dirty bits that it sets on the way
+ * are all that keeps what it wrote.
+ */
+static void check_dirty(int fd, size_t align, int advice)
+{
+    const size_t half = 2 * MIB;
+    uint8_t *map = svm_map(2 * half, align, 0);
+    uint64_t requests;
+
+    svm_need(!madvise(map, 2 * half, advice), "madvise");
+    svm_check_write(fd, map, 2 * half);
+    svm_fill_random(map, 2 * half, 1);
+    svm_need(!madvise(map, 2 * half, MADV_FREE), "MADV_FREE");
+
+    requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS);
+    if (svm_run(fd, SVM_CMD_WRITE, map, half, 0, 0) != SVM_STATUS_OK) {
+        svm_fail("the device could not write after MADV_FREE");
+    }
+    if (svm_counter(fd, SVM_STAT_PAGE_REQUESTS) != requests) {
+        svm_fail("page requests for memory that is mapped");
+    }
+    for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++) {
+        move_to_cpu(cpu);
+        svm_need(!madvise(map, 2 * half, MADV_PAGEOUT), "MADV_PAGEOUT");
+    }
+    svm_check_pattern(map, half, "what the device wrote after MADV_FREE");
+    if (svm_count_others(map + half, half, 0) > half / 2) {
+        svm_fail("the kernel kept pages that nobody wrote after MADV_FREE");
+    }
+    svm_unmap(map, 2 * half);
+}
+
+void svm_run_dirty(void)
+{
+    int fd = svm_open();
+
+    check_dirty(fd, PAGE, MADV_NOHUGEPAGE);
+    check_dirty(fd, 2 * MIB, MADV_HUGEPAGE);
 }

@@ -28,7 +28,7 @@
 #define LOOKS 2
 
 /* How many commands are tried in vain before the range is mapped again */
-#define TRIES 4
+#define TRIES 2
 
 /* In which rounds the physical pages of both mappings are compared */
 #define COMPARE_EVERY 32

@@ -52,6 +52,7 @@ static const struct scenario scenarios[] = {
     { "remap", svm_run_remap, "munmap() and new memory at the same address" },
     { "mprotect", svm_run_mprotect, "mprotect() to read-only and back" },
     { "swap", svm_run_swap, "pages that went to swap" },
+    { "dirty", svm_run_dirty, "MADV_FREE, then the device writes" },
     { "fork", svm_run_fork, "copy-on-write after fork(), both processes" },
     { "two-devices", svm_run_two_devices, "two devices at once" },
     { "turns", svm_run_turns, "six processes at once" },

@@ -152,6 +152,7 @@ void svm_run_privileged(void);
 void svm_run_remap(void);
 void svm_run_mprotect(void);
 void svm_run_swap(void);
+void svm_run_dirty(void);
 
 /* svmctl-process.c: several processes or devices */
 void svm_run_two_devices(void);

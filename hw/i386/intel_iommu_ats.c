@@ -27,6 +27,7 @@ typedef struct ATSWalk {
 typedef struct ATSTable {
     hwaddr addr;
     const uint64_t *entries;
+    bool writable;
 } ATSTable;
 
 /* What the levels above an entry leave of its permissions */
@@ -122,6 +123,7 @@ static bool ats_map_table(hwaddr addr, ATSTable *table)
         return false;
     }
     table->addr = addr;
+    table->writable = memory_access_is_direct(mr, true, ats_attrs);
     table->entries = memory_region_get_ram_ptr(mr) + offset;
     return true;
 }
@@ -234,9 +236,10 @@ static int ats_walk_entry(ATSWalk *w, ATSTable *table, unsigned level,
         perm = ats_grant(w, &p);
         flags |= perm & IOMMU_WO ? VTD_FL_D : 0;
     }
-    if (perm) {
-        ret = vtd_pte_set_flags(table->addr + index * sizeof(entry), entry,
-                                flags);
+    if (perm && (entry & flags) != flags) {
+        ret = table->writable ? vtd_pte_set_flags(table->addr +
+                                                  index * sizeof(entry),
+                                                  entry, flags) : -EIO;
         if (ret == -EAGAIN && w->retries--) {
             return 0;
         }
@@ -328,15 +331,19 @@ bool vtd_ats_enabled_by(IntelIOMMUState *s, const VTDContextEntry *ce)
     return (ce->lo & VTD_CONTEXT_ENTRY_TT) == VTD_CONTEXT_TT_DEV_IOTLB;
 }
 
-static VTDFaultReason ats_check(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                                uint32_t pasid, VTDRequestContext *ctx)
+static int ats_walk(ATSWalk *w)
 {
-    VTDFaultReason fault = vtd_request_context(s, bus, devfn, pasid, ctx);
-
-    if (!fault && !vtd_ats_enabled_by(s, &ctx->ce)) {
-        fault = VTD_FR_CONTEXT_ENTRY_TT;
+    if (!w->s->root_scalable) {
+        return -EFAULT;
     }
-    return fault;
+    switch (w->ctx->pe.val[0] & VTD_SM_PASID_ENTRY_PGTT) {
+    case VTD_SM_PASID_ENTRY_FLT:
+        return ats_walk_first_stage(w);
+    case VTD_SM_PASID_ENTRY_PT:
+        return ats_walk_identity(w);
+    default:
+        return -EFAULT;
+    }
 }
 
 ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
@@ -346,27 +353,21 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
     ATSWalk walk = {
         .s = s, .ctx = &ctx, .req = req, .retries = VTD_PTE_SET_RETRIES,
     };
-    VTDFaultReason fault = ats_check(s, bus, devfn, req->pasid, &ctx);
-    int ret;
+    VTDFaultReason fault;
+    ssize_t ret;
 
+    fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx);
+    if (!fault && !vtd_ats_enabled_by(s, &ctx.ce)) {
+        fault = VTD_FR_CONTEXT_ENTRY_TT;
+    }
     if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr, !req->no_write);
-        return -EFAULT;
+        ret = -EFAULT;
+    } else {
+        ret = ats_walk(&walk) ?: walk.count;
     }
-    if (!s->root_scalable) {
-        return -EFAULT;
-    }
-    switch (ctx.pe.val[0] & VTD_SM_PASID_ENTRY_PGTT) {
-    case VTD_SM_PASID_ENTRY_FLT:
-        ret = ats_walk_first_stage(&walk);
-        break;
-    case VTD_SM_PASID_ENTRY_PT:
-        ret = ats_walk_identity(&walk);
-        break;
-    default:
-        return -EFAULT;
-    }
-    return ret ?: walk.count;
+    vtd_request_end(s, &ctx);
+    return ret;
 }
 
 bool vtd_bypass_allowed(VTDAddressSpace *as, const VTDContextEntry *ce)

@@ -273,16 +273,11 @@ static int vtd_request_pasid_entry(IntelIOMMUState *s, VTDRequestContext *ctx)
     return -vtd_ce_get_pasid_entry(s, ce, pasid, &ctx->pe, &ctx->fpd);
 }
 
-int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                        uint32_t pasid, VTDRequestContext *ctx)
+static int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                               VTDRequestContext *ctx)
 {
-    uint8_t bus_num = pci_bus_num(bus);
-    int ret;
+    int ret = vtd_dev_to_context_entry(s, pci_bus_num(bus), devfn, &ctx->ce);
 
-    *ctx = (VTDRequestContext) {
-        .sid = PCI_BUILD_BDF(bus_num, devfn), .pasid = pasid,
-    };
-    ret = vtd_dev_to_context_entry(s, bus_num, devfn, &ctx->ce);
     ctx->fpd = ctx->ce.lo & VTD_CONTEXT_ENTRY_FPD;
     if (ret) {
         return -ret;
@@ -291,7 +286,54 @@ int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
         return vtd_request_pasid_entry(s, ctx);
     }
     /* Legacy mode has no PASIDs. */
-    return pasid == PCI_NO_PASID ? 0 : VTD_FR_CONTEXT_ENTRY_TT;
+    return ctx->pasid == PCI_NO_PASID ? 0 : VTD_FR_CONTEXT_ENTRY_TT;
+}
+
+/*
+ * The count is incremented before the tables are read, and the full barrier
+ * pairs with that of vtd_drain_requests(): either the drain sees the request
+ * and waits, or the request sees what the guest had written before.
+ */
+int vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                      uint32_t pasid, VTDRequestContext *ctx)
+{
+    VTDSVMState *svm = &s->svm_state;
+
+    *ctx = (VTDRequestContext) {
+        .sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn), .pasid = pasid,
+        .epoch = qatomic_read(&svm->epoch),
+    };
+    qatomic_inc(&svm->serving[ctx->epoch]);
+    smp_mb();
+    return vtd_request_context(s, bus, devfn, ctx);
+}
+
+void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx)
+{
+    smp_mb();
+    qatomic_dec(&s->svm_state.serving[ctx->epoch]);
+}
+
+/*
+ * Requests that begin meanwhile use the other count, so that they cannot keep
+ * us here; twice, because a request may have read the epoch long ago and
+ * count itself late. Serving takes microseconds, and no lock that we hold.
+ */
+void vtd_drain_requests(IntelIOMMUState *s)
+{
+    VTDSVMState *svm = &s->svm_state;
+
+    assert(bql_locked());
+    for (int i = 0; i < 2; i++) {
+        unsigned old = svm->epoch;
+
+        qatomic_set(&svm->epoch, !old);
+        smp_mb();
+        while (qatomic_read(&svm->serving[old])) {
+            g_thread_yield();
+        }
+    }
+    smp_mb();
 }
 
 void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,

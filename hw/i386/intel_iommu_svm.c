@@ -8,6 +8,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/rcu.h"
 #include "qapi/error.h"
 #include "hw/i386/x86-iommu-option.h"
 #include "hw/pci/pci_bus.h"
@@ -113,19 +114,16 @@ static ssize_t vtd_svm_translate(PCIBus *bus, void *opaque, int devfn,
 }
 
 /* Does the guest let this function send page requests (VT-d 7.3)? */
-static VTDFaultReason vtd_page_request_fault(IntelIOMMUState *s, PCIBus *bus,
-                                             int devfn, uint32_t pasid,
-                                             VTDRequestContext *ctx)
+static VTDFaultReason vtd_page_request_fault(IntelIOMMUState *s,
+                                             const VTDRequestContext *ctx)
 {
-    VTDFaultReason fault = vtd_request_context(s, bus, devfn, pasid, ctx);
-
-    if (!fault && !vtd_ats_enabled_by(s, &ctx->ce)) {
-        fault = VTD_FR_CONTEXT_ENTRY_TT;
+    if (!vtd_ats_enabled_by(s, &ctx->ce)) {
+        return VTD_FR_CONTEXT_ENTRY_TT;
     }
-    if (!fault && !(s->root_scalable && (ctx->ce.lo & VTD_SM_CONTEXT_PRE))) {
-        fault = VTD_FR_SM_PRE_DISABLED;
+    if (!s->root_scalable || !(ctx->ce.lo & VTD_SM_CONTEXT_PRE)) {
+        return VTD_FR_SM_PRE_DISABLED;
     }
-    return fault;
+    return 0;
 }
 
 static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
@@ -134,16 +132,23 @@ static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
     IntelIOMMUState *s = opaque;
     VTDRequestContext ctx;
     VTDFaultReason fault;
+    int ret;
 
     if (!s->dmar_enabled) {
         return -EPERM;
     }
-    fault = vtd_page_request_fault(s, bus, devfn, req->pasid, &ctx);
+    RCU_READ_LOCK_GUARD();
+    fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx) ?:
+            vtd_page_request_fault(s, &ctx);
     if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr, req->is_write);
-        return -EFAULT;
+        ret = -EFAULT;
+    } else {
+        /* A drain that began after our look at the tables waits for this. */
+        ret = vtd_prq_request(s, ctx.sid, req);
     }
-    return vtd_prq_request(s, ctx.sid, req);
+    vtd_request_end(s, &ctx);
+    return ret;
 }
 
 const PCISVMOps vtd_svm_ops = {

@@ -59,6 +59,7 @@
  * @sid: requester ID
  * @pasid: PASID of the request, or %PCI_NO_PASID
  * @fpd: fault processing is disabled for this request
+ * @epoch: private to vtd_request_begin() and vtd_request_end()
  * @ce: context entry, present and checked
  * @pe: PASID entry, present and checked; scalable mode only
  */
@@ -66,6 +67,7 @@ typedef struct VTDRequestContext {
     uint16_t sid;
     uint32_t pasid;
     bool fpd;
+    unsigned epoch;
     VTDContextEntry ce;
     VTDPASIDEntry pe;
 } VTDRequestContext;
@@ -137,7 +139,7 @@ extern const PCISVMOps vtd_svm_ops;
 void vtd_pasid_init(IntelIOMMUState *s);
 
 /**
- * vtd_request_context: take the snapshot that a request is served by
+ * vtd_request_begin: take the snapshot that a request is served by
  *
  * @s: the IOMMU
  * @bus: bus of the requester
@@ -145,12 +147,35 @@ void vtd_pasid_init(IntelIOMMUState *s);
  * @pasid: PASID of the request, or %PCI_NO_PASID
  * @ctx: filled in as far as the tables could be read; sid, pasid and fpd always
  *
+ * Until vtd_request_end(), which must follow in any case, wait descriptors of
+ * the guest do not complete: the snapshot, and the tables that it leads to,
+ * stay what they are. The caller takes no BQL meanwhile.
+ *
  * Returns: 0, or the fault condition (VTDFaultReason) that the tables give.
  *
  * Context: any thread, RCU critical section. VT-d 3.4.3, 3.9.
  */
-int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                        uint32_t pasid, VTDRequestContext *ctx);
+int vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                      uint32_t pasid, VTDRequestContext *ctx);
+
+/**
+ * vtd_request_end: the request was served, or refused
+ *
+ * @s: the IOMMU
+ * @ctx: from vtd_request_begin()
+ *
+ * Context: any thread.
+ */
+void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx);
+
+/**
+ * vtd_drain_requests: wait for the requests that are being served
+ *
+ * @s: the IOMMU
+ *
+ * Context: BQL, without iommu_lock. VT-d 6.5.2.8.
+ */
+void vtd_drain_requests(IntelIOMMUState *s);
 
 /**
  * vtd_record_fault: record a fault of a request, unless its FPD is set

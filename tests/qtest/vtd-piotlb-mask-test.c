@@ -15,11 +15,12 @@ static void check_mask(unsigned int am)
     QVTDEdu *f = qvtd_edu_start(QVTD_EDU_FIRST_STAGE, NULL);
     uint64_t old = qvtd_alloc_page(f->v);
     uint64_t new = qvtd_alloc_page(f->v);
+    uint64_t area = am < 52 ? IOVA & -(0x1000ULL << am) : 0;
 
     qvtd_fs_map(f->v, f->table, IOVA, old, 1, QVTD_FS_USER_RW);
     g_assert(qvtd_edu_writes(f, IOVA, old));
     qvtd_fs_map(f->v, f->table, IOVA, new, 1, QVTD_FS_USER_RW);
-    qvtd_inv(f->v, qvtd_piotlb_desc(3, QVTD_EDU_DID, QVTD_EDU_RID_PASID, 0,
+    qvtd_inv(f->v, qvtd_piotlb_desc(3, QVTD_EDU_DID, QVTD_EDU_RID_PASID, area,
                                     am, false));
     g_assert(!qvtd_iq_error(f->v));
     g_assert(qvtd_edu_writes(f, IOVA, new));

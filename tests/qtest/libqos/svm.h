@@ -14,7 +14,7 @@
 #define QSVM_ECAM_BASE      0xb0000000ULL
 
 /* How long a test waits before it fails, in microseconds of real time */
-#define QSVM_TIMEOUT_US     (60 * G_USEC_PER_SEC)
+#define QSVM_TIMEOUT_US     (30 * G_USEC_PER_SEC)
 
 /* Virtual time of one step of a loop that waits for the device */
 #define QSVM_STEP_NS        (1000 * 1000LL)

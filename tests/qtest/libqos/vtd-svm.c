@@ -33,20 +33,33 @@ static void qvtd_svm_enable_function(QVTDSVM *f)
     qsvm_set_pasid(&f->svm, QVTD_SVM_PASID);
 }
 
-QVTDSVM *qvtd_svm_start_with(const char *iommu_opts, const char *svm_opts)
+QVTDSVM *qvtd_svm_start_machine(const char *iommu_opts, const char *devices)
 {
     QVTDSVM *f = g_new0(QVTDSVM, 1);
 
-    f->qts = qtest_initf("-M q35 -m 2G -device intel-iommu,svm=on%s%s "
-                         "-device svm,addr=0x%x%s%s",
-                         *iommu_opts ? "," : "", iommu_opts, QVTD_SVM_SLOT,
-                         *svm_opts ? "," : "", svm_opts);
+    f->qts = qtest_initf("-M q35 -m 2G -device intel-iommu,svm=on%s%s %s",
+                         *iommu_opts ? "," : "", iommu_opts, devices);
     f->bus = qpci_new_pc(f->qts, NULL);
-    f->sid = QPCI_DEVFN(QVTD_SVM_SLOT, 0);
     qsvm_enable_ecam(f->bus);
-    qsvm_init(&f->svm, f->bus, f->sid);
+    return f;
+}
+
+void qvtd_svm_attach(QVTDSVM *f, uint16_t sid)
+{
+    f->sid = sid;
+    qsvm_init(&f->svm, f->bus, sid);
     qvtd_svm_build_tables(f);
     qvtd_svm_enable_function(f);
+}
+
+QVTDSVM *qvtd_svm_start_with(const char *iommu_opts, const char *svm_opts)
+{
+    g_autofree char *device = g_strdup_printf("-device svm,addr=0x%x%s%s",
+                                              QVTD_SVM_SLOT,
+                                              *svm_opts ? "," : "", svm_opts);
+    QVTDSVM *f = qvtd_svm_start_machine(iommu_opts, device);
+
+    qvtd_svm_attach(f, QPCI_DEVFN(QVTD_SVM_SLOT, 0));
     return f;
 }
 
@@ -214,6 +227,22 @@ QVTDPageReq qvtd_svm_wait_page_req(QVTDSVM *f)
     }
     g_assert_cmphex(req.sid, ==, f->sid);
     return req;
+}
+
+void qvtd_svm_expect_no_page_req(QVTDSVM *f)
+{
+    qsvm_settle(&f->svm);
+    g_assert_cmphex(qvtd_readq(f->v, QVTD_PQH_REG), ==,
+                    qvtd_readq(f->v, QVTD_PQT_REG));
+}
+
+uint64_t qvtd_svm_resolve(QVTDSVM *f, const QVTDPageReq *req)
+{
+    uint64_t page = qvtd_svm_map(f, req->addr, req->write ? QVTD_FS_USER_RW
+                                                          : QVTD_FS_USER_RO);
+
+    qvtd_svm_poison(f, page, 4096);
+    return page;
 }
 
 void qvtd_svm_respond(QVTDSVM *f, const QVTDPageReq *req, unsigned int code)

@@ -56,7 +56,24 @@ typedef struct QVTDSVM {
 } QVTDSVM;
 
 /**
- * qvtd_svm_start_with: start the machine, 2 GiB, and set up translation
+ * qvtd_svm_start_machine: start the machine, 2 GiB, and set nothing up
+ * @iommu_opts: further options of -device intel-iommu,svm=on, or ""
+ * @devices: further command line, with a -device svm
+ *
+ * Returns: what qvtd_svm_attach() completes.
+ */
+QVTDSVM *qvtd_svm_start_machine(const char *iommu_opts, const char *devices);
+
+/**
+ * qvtd_svm_attach: find the endpoint and set up translation
+ * @f: what qvtd_svm_start_machine() returned
+ * @sid: bus, device, function of the endpoint
+ */
+void qvtd_svm_attach(QVTDSVM *f, uint16_t sid);
+
+/**
+ * qvtd_svm_start_with: qvtd_svm_start_machine() and qvtd_svm_attach() with an
+ * endpoint on the root bus
  * @iommu_opts: further options of -device intel-iommu,svm=on, or ""
  * @svm_opts: further options of -device svm, or ""
  *
@@ -203,6 +220,23 @@ QVTDFault qvtd_svm_take_fault(QVTDSVM *f);
  * Returns: the request.
  */
 QVTDPageReq qvtd_svm_wait_page_req(QVTDSVM *f);
+
+/**
+ * qvtd_svm_expect_no_page_req: fail the test if a page request comes
+ * @f: the fixture
+ *
+ * Gives the device some time for it.
+ */
+void qvtd_svm_expect_no_page_req(QVTDSVM *f);
+
+/**
+ * qvtd_svm_resolve: map a new page where a page request wants one
+ * @f: the fixture
+ * @req: the request, of the process whose table is @f->table
+ *
+ * Returns: guest physical address of the page, which is poisoned.
+ */
+uint64_t qvtd_svm_resolve(QVTDSVM *f, const QVTDPageReq *req);
 
 /**
  * qvtd_svm_respond: answer a page request group

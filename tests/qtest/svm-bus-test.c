@@ -1,0 +1,158 @@
+/*
+ * QTest testcase for SVM: an endpoint behind a PCI Express root port, whose
+ * requester ID depends on the number that software gave its bus
+ *
+ * PCIe r6.0, 2.2.6.2; VT-d rev 4.1, 3.4.1.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "hw/pci/pci_regs.h"
+#include "libqos/vtd-svm.h"
+
+#define PAGE        (4 * KiB)
+#define IOVA        0x7f1234560000ULL
+#define PORT_DEVFN  QPCI_DEVFN(5, 0)
+#define PORT_ARGS   "-device pcie-root-port,id=rp,addr=5 -device svm,bus=rp"
+#define FIRST_BUS   1
+#define SECOND_BUS  0x7f
+
+/* Memory behind the port: where libqos puts BARs */
+#define WINDOW_BASE     0xe000
+#define WINDOW_LIMIT    0xeff0
+
+static void number_bus(QVTDSVM *f, uint8_t number)
+{
+    QPCIDevice *port = qpci_device_find(f->bus, PORT_DEVFN);
+
+    qpci_config_writeb(port, PCI_PRIMARY_BUS, 0);
+    qpci_config_writeb(port, PCI_SECONDARY_BUS, number);
+    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, number);
+    qpci_config_writew(port, PCI_MEMORY_BASE, WINDOW_BASE);
+    qpci_config_writew(port, PCI_MEMORY_LIMIT, WINDOW_LIMIT);
+    qpci_config_writew(port, PCI_COMMAND, PCI_COMMAND_MEMORY |
+                                          PCI_COMMAND_MASTER);
+    g_free(port);
+}
+
+static QVTDSVM *start(void)
+{
+    QVTDSVM *f = qvtd_svm_start_machine("", PORT_ARGS);
+
+    number_bus(f, FIRST_BUS);
+    qvtd_svm_attach(f, FIRST_BUS << 8);
+    return f;
+}
+
+/* The OS gives the bus another number; the endpoint knows nothing of it */
+static void renumber(QVTDSVM *f, uint8_t number)
+{
+    number_bus(f, number);
+    qvtd_svm_set_context(f, 0);
+    f->sid = number << 8;
+    qvtd_svm_set_context(f, QVTD_SVM_CONTEXT);
+    qsvm_fini(&f->svm);
+    qsvm_init(&f->svm, f->bus, f->sid);
+}
+
+static void check_fault(QVTDSVM *f)
+{
+    uint64_t page = qvtd_svm_map(f, IOVA + PAGE, QVTD_FS_USER_RW);
+
+    qvtd_svm_set_context(f, QVTD_SVM_CONTEXT & ~QVTD_CE_PASIDE);
+    g_assert(!qvtd_svm_writes(f, IOVA + PAGE, page));
+    qvtd_svm_take_fault(f);
+    qvtd_svm_set_context(f, QVTD_SVM_CONTEXT);
+}
+
+static void check_page_request(QVTDSVM *f)
+{
+    QVTDPageReq req;
+    uint64_t page;
+
+    qvtd_enable_prq(f->v, 0);
+    qsvm_enable_pri(&f->svm, 1);
+    qsvm_start_write(&f->svm, IOVA + 2 * PAGE, PAGE);
+    req = qvtd_svm_wait_page_req(f);
+    page = qvtd_svm_map(f, IOVA + 2 * PAGE, QVTD_FS_USER_RW);
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_written(f, page, PAGE, 0));
+}
+
+static void test_root_port(void)
+{
+    QVTDSVM *f = start();
+    uint64_t page = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+
+    g_assert(qvtd_svm_writes(f, IOVA, page));
+    check_fault(f);
+    check_page_request(f);
+    qvtd_svm_stop(f);
+}
+
+static void invalidate(QVTDSVM *f, uint8_t bus)
+{
+    qvtd_inv(f->v, qvtd_dev_piotlb_desc(bus << 8, QVTD_SVM_PASID, IOVA, false,
+                                        false));
+}
+
+/* What was cached before is known to the unit by its new number alone */
+static void test_renumber(void)
+{
+    QVTDSVM *f = start();
+    uint64_t old = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    uint64_t new;
+
+    g_assert(qvtd_svm_writes(f, IOVA, old));
+    invalidate(f, FIRST_BUS);
+    g_assert(qvtd_svm_writes(f, IOVA, old));
+
+    renumber(f, SECOND_BUS);
+    g_assert(qvtd_svm_writes(f, IOVA, old));
+    new = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    invalidate(f, FIRST_BUS);
+    g_assert(qvtd_svm_writes(f, IOVA, old));
+    invalidate(f, SECOND_BUS);
+    g_assert(qvtd_svm_writes(f, IOVA, new));
+    check_fault(f);
+    check_page_request(f);
+    qvtd_svm_stop(f);
+}
+
+/* A response goes to the function that has the number when it comes */
+static void test_renumber_waiting(void)
+{
+    QVTDSVM *f = start();
+    QVTDPageReq req;
+    uint64_t page;
+
+    qvtd_enable_prq(f->v, 0);
+    qsvm_enable_pri(&f->svm, 1);
+    qsvm_start_write(&f->svm, IOVA, PAGE);
+    req = qvtd_svm_wait_page_req(f);
+    page = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    renumber(f, SECOND_BUS);
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    qsvm_settle(&f->svm);
+    g_assert(!qsvm_is_done(&f->svm));
+    req.sid = f->sid;
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_written(f, page, PAGE, 0));
+    qvtd_svm_stop(f);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/svm/ats/a-function-behind-a-root-port-is-served",
+                   test_root_port);
+    qtest_add_func("/svm/inv/a-function-is-known-by-the-number-of-its-bus",
+                   test_renumber);
+    qtest_add_func("/svm/pri/a-response-finds-a-bus-that-was-renumbered",
+                   test_renumber_waiting);
+    return g_test_run();
+}
