@@ -94,7 +94,9 @@ static void wait_for_bytes(struct race *r, uint64_t target)
 
 /*
  * In every other round the CPU has touched the range before, so that the
- * device runs at full speed; in the others it waits for page requests.
+ * device runs at full speed; in the others it waits for page requests. In some
+ * it has written when this returns; in others it may just have started, and
+ * waits for the translation.
  */
 static void map_range(struct race *r, unsigned round)
 {
@@ -106,7 +108,11 @@ static void map_range(struct race *r, unsigned round)
                  "MADV_POPULATE_WRITE");
     }
     sem_post(&r->mapped);
-    wait_for_bytes(r, bytes + (1 + rand() % 64) * PAGE);
+    if (round % 8 < 6) {
+        wait_for_bytes(r, bytes + (1 + rand() % 64) * PAGE);
+    } else {
+        usleep(rand() % 500);
+    }
 }
 
 static void take_range_away(struct race *r, unsigned round)

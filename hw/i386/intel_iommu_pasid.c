@@ -304,12 +304,14 @@ int vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
         .epoch = qatomic_read(&svm->epoch),
     };
     qatomic_inc(&svm->serving[ctx->epoch]);
+    /* Count, then read: pairs with vtd_drain_requests() */
     smp_mb();
     return vtd_request_context(s, bus, devfn, ctx);
 }
 
 void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx)
 {
+    /* The last access, then the count: pairs with vtd_drain_requests() */
     smp_mb();
     qatomic_dec(&s->svm_state.serving[ctx->epoch]);
 }
@@ -328,11 +330,13 @@ void vtd_drain_requests(IntelIOMMUState *s)
         unsigned old = svm->epoch;
 
         qatomic_set(&svm->epoch, !old);
+        /* Guest wrote, then the count: pairs with vtd_request_begin() */
         smp_mb();
         while (qatomic_read(&svm->serving[old])) {
             g_thread_yield();
         }
     }
+    /* The count, then what the guest does: pairs with vtd_request_end() */
     smp_mb();
 }
 

@@ -117,9 +117,9 @@ typedef struct PCISVMOps {
     void (*get_iotlb_info)(void *opaque, uint8_t *addr_width,
                            uint32_t *min_page_size);
     /**
-     * @get_iotlb_region: the memory region whose notifiers hear the invalidations
-     * of (function, PASID). The region lives until the matching call of
-     * @put_iotlb_region. BQL.
+     * @get_iotlb_region: the memory region whose notifiers hear the
+     * invalidations of (function, PASID). The region lives until the matching
+     * call of @put_iotlb_region. BQL.
      */
     IOMMUMemoryRegion *(*get_iotlb_region)(PCIBus *bus, void *opaque,
                                            int devfn, uint32_t pasid);
