@@ -57,7 +57,7 @@ static bool ats_overlaps_interrupts(hwaddr addr, hwaddr mask)
  */
 static hwaddr ats_clip_mask(hwaddr addr, hwaddr mask)
 {
-    while (ats_overlaps_interrupts(addr, mask)) {
+    while (mask && ats_overlaps_interrupts(addr, mask)) {
         mask >>= 1;
     }
     return mask;

@@ -12,7 +12,7 @@
 
 #define DID         3
 #define ROUNDS      300
-#define TIMEOUT_S   30
+#define TIMEOUT_S   240
 
 /*
  * After each change from translated to pass-through, the first access of the
