@@ -128,6 +128,20 @@ static bool ats_map_table(hwaddr addr, ATSTable *table)
     return true;
 }
 
+/* As vtd_pte_set_flags(), which might take the BQL for what is not RAM */
+static int ats_set_flags(const ATSTable *table, unsigned index, uint64_t entry,
+                         uint64_t flags)
+{
+    if ((entry & flags) == flags) {
+        return 0;
+    }
+    if (!table->writable) {
+        return -EIO;
+    }
+    return vtd_pte_set_flags(table->addr + index * sizeof(entry), entry,
+                             flags);
+}
+
 static bool ats_is_leaf(uint64_t entry, unsigned level)
 {
     return level == VTD_PT_LEVEL ||
@@ -236,10 +250,8 @@ static int ats_walk_entry(ATSWalk *w, ATSTable *table, unsigned level,
         perm = ats_grant(w, &p);
         flags |= perm & IOMMU_WO ? VTD_FL_D : 0;
     }
-    if (perm && (entry & flags) != flags) {
-        ret = table->writable ? vtd_pte_set_flags(table->addr +
-                                                  index * sizeof(entry),
-                                                  entry, flags) : -EIO;
+    if (perm) {
+        ret = ats_set_flags(table, index, entry, flags);
         if (ret == -EAGAIN && w->retries--) {
             return 0;
         }
@@ -357,9 +369,6 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
     ssize_t ret;
 
     fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx);
-    if (!fault && !vtd_ats_enabled_by(s, &ctx.ce)) {
-        fault = VTD_FR_CONTEXT_ENTRY_TT;
-    }
     if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr, !req->no_write);
         ret = -EFAULT;

@@ -279,14 +279,15 @@ static int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
     int ret = vtd_dev_to_context_entry(s, pci_bus_num(bus), devfn, &ctx->ce);
 
     ctx->fpd = ctx->ce.lo & VTD_CONTEXT_ENTRY_FPD;
-    if (ret) {
-        return -ret;
+    if (!ret && s->root_scalable) {
+        ret = -vtd_request_pasid_entry(s, ctx);
+    } else if (!ret && ctx->pasid != PCI_NO_PASID) {
+        return VTD_FR_CONTEXT_ENTRY_TT;     /* legacy mode has no PASIDs */
     }
-    if (s->root_scalable) {
-        return vtd_request_pasid_entry(s, ctx);
+    if (!ret && !vtd_ats_enabled_by(s, &ctx->ce)) {
+        return VTD_FR_CONTEXT_ENTRY_TT;
     }
-    /* Legacy mode has no PASIDs. */
-    return ctx->pasid == PCI_NO_PASID ? 0 : VTD_FR_CONTEXT_ENTRY_TT;
+    return -ret;
 }
 
 /*

@@ -114,16 +114,10 @@ static ssize_t vtd_svm_translate(PCIBus *bus, void *opaque, int devfn,
 }
 
 /* Does the guest let this function send page requests (VT-d 7.3)? */
-static VTDFaultReason vtd_page_request_fault(IntelIOMMUState *s,
-                                             const VTDRequestContext *ctx)
+static bool vtd_page_requests_enabled(IntelIOMMUState *s,
+                                      const VTDRequestContext *ctx)
 {
-    if (!vtd_ats_enabled_by(s, &ctx->ce)) {
-        return VTD_FR_CONTEXT_ENTRY_TT;
-    }
-    if (!s->root_scalable || !(ctx->ce.lo & VTD_SM_CONTEXT_PRE)) {
-        return VTD_FR_SM_PRE_DISABLED;
-    }
-    return 0;
+    return s->root_scalable && (ctx->ce.lo & VTD_SM_CONTEXT_PRE);
 }
 
 static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
@@ -138,8 +132,10 @@ static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
         return -EPERM;
     }
     RCU_READ_LOCK_GUARD();
-    fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx) ?:
-            vtd_page_request_fault(s, &ctx);
+    fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx);
+    if (!fault && !vtd_page_requests_enabled(s, &ctx)) {
+        fault = VTD_FR_SM_PRE_DISABLED;
+    }
     if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr, req->is_write);
         ret = -EFAULT;

@@ -150,6 +150,7 @@ void vtd_pasid_init(IntelIOMMUState *s);
  * Until vtd_request_end(), which must follow in any case, wait descriptors of
  * the guest do not complete: the snapshot, and the tables that it leads to,
  * stay what they are. The caller takes no BQL meanwhile.
+ * The context entry of a request that is not refused enables ATS.
  *
  * Returns: 0, or the fault condition (VTDFaultReason) that the tables give.
  *
