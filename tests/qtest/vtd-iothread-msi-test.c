@@ -54,6 +54,12 @@ static void test_fault_event(void)
     g_assert(qvtd_pop_fault(b->v, &fault));
     g_assert_cmphex(fault.sid, ==, b->sid);
     g_assert_cmphex(fault.addr, ==, QVTD_BLK_UNMAPPED);
+
+    /*
+     * The data is thrown away under the BQL, by a thread for which a QEMU that
+     * ends waits with the BQL taken
+     */
+    qvtd_blk_wait(b);
     qvtd_blk_stop(b);
     unlink(rom);
 }
