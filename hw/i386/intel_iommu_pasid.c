@@ -9,7 +9,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
@@ -247,108 +246,6 @@ bool vtd_process_pasid_cache_desc(IntelIOMMUState *s, VTDInvDesc *desc)
         vtd_switch_address_space(as);
     }
     return true;
-}
-
-/* Is @pasid within the directory (PDTS, 9.4)? */
-static bool vtd_pasid_in_directory(const VTDContextEntry *ce, uint32_t pasid)
-{
-    unsigned entries = 1u << (VTD_SM_CONTEXT_PDTS(ce->lo) + 7);
-
-    return VTD_PASID_DIR_INDEX(pasid) < entries;
-}
-
-static int vtd_request_pasid_entry(IntelIOMMUState *s, VTDRequestContext *ctx)
-{
-    VTDContextEntry *ce = &ctx->ce;
-    uint32_t pasid = ctx->pasid;
-
-    if (pasid == PCI_NO_PASID) {
-        pasid = ce->val[1] & VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
-    } else if (!(ce->lo & VTD_SM_CONTEXT_PASIDE)) {
-        return VTD_FR_CONTEXT_ENTRY_TT;
-    }
-    if (!vtd_pasid_in_directory(ce, pasid)) {
-        return VTD_FR_PASID_DIR_ENTRY_P;
-    }
-    return -vtd_ce_get_pasid_entry(s, ce, pasid, &ctx->pe, &ctx->fpd);
-}
-
-static int vtd_request_context(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                               VTDRequestContext *ctx)
-{
-    int ret = vtd_dev_to_context_entry(s, pci_bus_num(bus), devfn, &ctx->ce);
-
-    ctx->fpd = ctx->ce.lo & VTD_CONTEXT_ENTRY_FPD;
-    if (!ret && s->root_scalable) {
-        ret = -vtd_request_pasid_entry(s, ctx);
-    } else if (!ret && ctx->pasid != PCI_NO_PASID) {
-        return VTD_FR_CONTEXT_ENTRY_TT;     /* legacy mode has no PASIDs */
-    }
-    if (!ret && !vtd_ats_enabled_by(s, &ctx->ce)) {
-        return VTD_FR_CONTEXT_ENTRY_TT;
-    }
-    return -ret;
-}
-
-/*
- * The count is incremented before the tables are read, and the full barrier
- * pairs with that of vtd_drain_requests(): either the drain sees the request
- * and waits, or the request sees what the guest had written before.
- */
-int vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                      uint32_t pasid, VTDRequestContext *ctx)
-{
-    VTDSVMState *svm = &s->svm_state;
-
-    *ctx = (VTDRequestContext) {
-        .sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn), .pasid = pasid,
-        .epoch = qatomic_read(&svm->epoch),
-    };
-    qatomic_inc(&svm->serving[ctx->epoch]);
-    /* Count, then read: pairs with vtd_drain_requests() */
-    smp_mb();
-    return vtd_request_context(s, bus, devfn, ctx);
-}
-
-void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx)
-{
-    /* The last access, then the count: pairs with vtd_drain_requests() */
-    smp_mb();
-    qatomic_dec(&s->svm_state.serving[ctx->epoch]);
-}
-
-/*
- * Requests that begin meanwhile use the other count, so that they cannot keep
- * us here; twice, because a request may have read the epoch long ago and
- * count itself late. Serving takes microseconds, and no lock that we hold.
- */
-void vtd_drain_requests(IntelIOMMUState *s)
-{
-    VTDSVMState *svm = &s->svm_state;
-
-    assert(bql_locked());
-    for (int i = 0; i < 2; i++) {
-        unsigned old = svm->epoch;
-
-        qatomic_set(&svm->epoch, !old);
-        /* Guest wrote, then the count: pairs with vtd_request_begin() */
-        smp_mb();
-        while (qatomic_read(&svm->serving[old])) {
-            g_thread_yield();
-        }
-    }
-    /* The count, then what the guest does: pairs with vtd_request_end() */
-    smp_mb();
-}
-
-void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
-                      VTDFaultReason fault, hwaddr addr, bool is_write)
-{
-    bool has_pasid = ctx->pasid != PCI_NO_PASID;
-
-    QEMU_LOCK_GUARD(&s->iommu_lock);
-    vtd_report_fault(s, fault, ctx->fpd, ctx->sid, addr, is_write, has_pasid,
-                     has_pasid ? ctx->pasid : 0);
 }
 
 static const TypeInfo vtd_pasid_region_info = {

@@ -308,7 +308,7 @@ void vtd_prq_drain(IntelIOMMUState *s)
 
 static bool vtd_prq_has_register(IntelIOMMUState *s, hwaddr addr, unsigned size)
 {
-    return s->svm && addr >= DMAR_PQH_REG &&
+    return (s->ecap & VTD_ECAP_PRS) && addr >= DMAR_PQH_REG &&
            addr + size <= DMAR_PEUADDR_REG + sizeof(uint32_t);
 }
 
@@ -378,7 +378,7 @@ void vtd_prq_reset(IntelIOMMUState *s)
 {
     uint32_t upper_wmask = s->ecap & VTD_ECAP_EIM ? UINT32_MAX : 0;
 
-    if (!s->svm) {
+    if (!(s->ecap & VTD_ECAP_PRS)) {
         return;
     }
 

@@ -52,6 +52,11 @@ bool vtd_svm_decide_config(IntelIOMMUState *s, Error **errp)
         error_setg(errp, "svm=on needs aw-bits=%d or more", VTD_HOST_AW_48BIT);
         return false;
     }
+    if (s->svm_state.pasid_bits < 1 ||
+        s->svm_state.pasid_bits > VTD_SVM_PASID_BITS) {
+        error_setg(errp, "svm-pasid-bits must be 1 to %d", VTD_SVM_PASID_BITS);
+        return false;
+    }
     if (!s->dma_translation) {
         error_setg(errp, "svm=on needs dma-translation=on");
         return false;
@@ -68,19 +73,39 @@ bool vtd_svm_decide_config(IntelIOMMUState *s, Error **errp)
     return vtd_svm_turn_on_all(s, errp);
 }
 
+bool vtd_svm_aw_bits_ok(IntelIOMMUState *s)
+{
+    return s->svm && s->aw_bits == VTD_SVM_AW_BITS_MAX;
+}
+
+static uint64_t vtd_svm_optional_ecap(const VTDSVMState *svm)
+{
+    return (svm->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) |
+           (svm->nesting ? VTD_ECAP_NEST : 0) |
+           (svm->execute ? VTD_ECAP_ERS : 0) |
+           (svm->privileged ? VTD_ECAP_SRS : 0) |
+           (svm->no_write ? VTD_ECAP_NWFS : 0) |
+           (svm->extended_accessed ? VTD_ECAP_EAFS : 0);
+}
+
 void vtd_svm_cap_init(IntelIOMMUState *s)
 {
     if (!s->svm) {
         return;
     }
-    s->ecap |= VTD_ECAP_PRS | VTD_ECAP_ERS | VTD_ECAP_SRS | VTD_ECAP_NWFS |
-               VTD_ECAP_PSS(VTD_SVM_PASID_BITS) | VTD_ECAP_PDS |
-               VTD_ECAP_SMPWC | VTD_ECAP_RPS;
+    s->ecap |= vtd_svm_optional_ecap(&s->svm_state) | VTD_ECAP_SLTS |
+               VTD_ECAP_PSS(s->svm_state.pasid_bits) | VTD_ECAP_SMPWC |
+               VTD_ECAP_RPS;
+    if (s->aw_bits == VTD_SVM_AW_BITS_MAX) {
+        s->cap |= VTD_CAP_FL5LP | VTD_CAP_SAGAW_57BIT;
+    }
 }
 
 static unsigned vtd_svm_pasid_bits(void *opaque)
 {
-    return VTD_SVM_PASID_BITS;
+    IntelIOMMUState *s = opaque;
+
+    return s->svm_state.pasid_bits;
 }
 
 static void vtd_svm_get_iotlb_info(void *opaque, uint8_t *addr_width,
@@ -113,13 +138,6 @@ static ssize_t vtd_svm_translate(PCIBus *bus, void *opaque, int devfn,
     return s->dmar_enabled ? vtd_ats_translate(s, bus, devfn, req) : -EPERM;
 }
 
-/* Does the guest let this function send page requests (VT-d 7.3)? */
-static bool vtd_page_requests_enabled(IntelIOMMUState *s,
-                                      const VTDRequestContext *ctx)
-{
-    return s->root_scalable && (ctx->ce.lo & VTD_SM_CONTEXT_PRE);
-}
-
 static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
                                 const PCISVMPageRequest *req)
 {
@@ -128,16 +146,17 @@ static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
     VTDFaultReason fault;
     int ret;
 
-    if (!s->dmar_enabled) {
+    if (!s->dmar_enabled || !(s->ecap & VTD_ECAP_PRS)) {
         return -EPERM;
     }
     RCU_READ_LOCK_GUARD();
-    fault = vtd_request_begin(s, bus, devfn, req->pasid, &ctx);
-    if (!fault && !vtd_page_requests_enabled(s, &ctx)) {
-        fault = VTD_FR_SM_PRE_DISABLED;
-    }
+    fault = vtd_request_begin(s, bus, devfn, req->pasid, VTD_REQUEST_PAGE,
+                              &ctx);
     if (fault) {
-        vtd_record_fault(s, &ctx, fault, req->addr, req->is_write);
+        vtd_record_fault(s, &ctx, fault, req->addr,
+                         IOMMU_ACCESS_FLAG_FULL(req->is_read, req->is_write,
+                                                req->exec_req, req->priv_req,
+                                                false, false));
         ret = -EFAULT;
     } else {
         /* A drain that began after our look at the tables waits for this. */

@@ -4,7 +4,9 @@
  * What intel_iommu.c lends to the SVM units, which of their hooks it calls,
  * and what they offer each other:
  *
- *   intel_iommu_svm.c    option, capability bits, operations of the PCI level
+ *   intel_iommu_svm.c    options, capability bits, operations of the PCI level
+ *   intel_iommu_request.c  requests, and what the guest's tables say of them
+ *   intel_iommu_walk.c   paging structures
  *   intel_iommu_pasid.c  state of (function, PASID), PASID cache, device TLB
  *   intel_iommu_ats.c    translation requests, translated requests
  *   intel_iommu_prq.c    page request queue, page group responses
@@ -23,9 +25,13 @@
 #include "intel_iommu_internal.h"
 
 /* Capability bits (11.4.3) and fields that the base has no use for */
+#define VTD_CAP_SAGAW_57BIT     (8ULL << VTD_CAP_SAGAW_SHIFT)
+#define VTD_CAP_FL5LP           (1ULL << 60)
+#define VTD_ECAP_NEST           (1ULL << 26)
 #define VTD_ECAP_PRS            (1ULL << 29)
 #define VTD_ECAP_ERS            (1ULL << 30)
 #define VTD_ECAP_NWFS           (1ULL << 33)
+#define VTD_ECAP_EAFS           (1ULL << 34)
 #define VTD_ECAP_PSS(bits)      ((uint64_t)((bits) - 1) << 35)
 #define VTD_ECAP_PDS            (1ULL << 42)
 #define VTD_ECAP_SMPWC          (1ULL << 48)
@@ -43,12 +49,24 @@
 #define VTD_SM_PASID_WPE        (1ULL << 4)
 #define VTD_SM_PASID_NXE        (1ULL << 5)
 #define VTD_SM_PASID_SMEP       (1ULL << 6)
+#define VTD_SM_PASID_EAFE       (1ULL << 7)
 
 /* First-stage paging entry (9.8) */
 #define VTD_FL_XD               (1ULL << 63)
 
-/* Width of a PASID with svm=on, in bits */
+#define VTD_PML5_LEVEL          5
+
+/* Widest PASID, and widest address (aw-bits) with svm=on, in bits */
 #define VTD_SVM_PASID_BITS      20
+#define VTD_SVM_AW_BITS_MAX     57
+
+/* Requests of a function (7.1.3); the first three are PCIe address types */
+typedef enum VTDRequestType {
+    VTD_REQUEST_UNTRANSLATED = 0,
+    VTD_REQUEST_TRANSLATION = 1,
+    VTD_REQUEST_TRANSLATED = 2,
+    VTD_REQUEST_PAGE,
+} VTDRequestType;
 
 /**
  * struct VTDRequestContext - what the guest's tables say about a request
@@ -58,19 +76,70 @@
  *
  * @sid: requester ID
  * @pasid: PASID of the request, or %PCI_NO_PASID
+ * @type: what is requested
  * @fpd: fault processing is disabled for this request
  * @epoch: private to vtd_request_begin() and vtd_request_end()
  * @ce: context entry, present and checked
- * @pe: PASID entry, present and checked; scalable mode only
+ * @pe: PASID entry, present and checked; scalable mode only, and not for
+ *     translated requests
  */
 typedef struct VTDRequestContext {
     uint16_t sid;
     uint32_t pasid;
+    VTDRequestType type;
     bool fpd;
     unsigned epoch;
     VTDContextEntry ce;
     VTDPASIDEntry pe;
 } VTDRequestContext;
+
+/**
+ * struct VTDWalkRequest - what is asked of the paging structures
+ *
+ * @addr: first byte
+ * @last: last byte, not below @addr
+ * @wanted: permissions to grant where the paging structures have them;
+ *     %IOMMU_PRIV makes it a privileged request. Dirty is set where a write is
+ *     granted.
+ * @needed: permissions without which nothing is granted, and no entry of a
+ *     leaf is marked as used
+ */
+typedef struct VTDWalkRequest {
+    hwaddr addr;
+    hwaddr last;
+    IOMMUAccessFlags wanted;
+    IOMMUAccessFlags needed;
+} VTDWalkRequest;
+
+/**
+ * struct VTDMapping - what the paging structures say about a block
+ *
+ * @addr: address at which the walk looks; the block is the one around it
+ * @target: where the block is, if @perm is not %IOMMU_NONE
+ * @mask: size of the block minus 1
+ * @perm: what is granted, of what was wanted
+ * @fault: why nothing is, or 0
+ */
+typedef struct VTDMapping {
+    hwaddr addr;
+    hwaddr target;
+    hwaddr mask;
+    IOMMUAccessFlags perm;
+    VTDFaultReason fault;
+} VTDMapping;
+
+typedef int VTDWalkEmit(void *opaque, const VTDMapping *mapping);
+
+/* First-stage and second-stage levels of a PASID entry (9.6) */
+static inline unsigned vtd_pasid_entry_first_levels(const VTDPASIDEntry *pe)
+{
+    return VTD_PML4_LEVEL + ((pe->val[2] >> 2) & VTD_SM_PASID_ENTRY_FLPM);
+}
+
+static inline unsigned vtd_pasid_entry_second_levels(const VTDPASIDEntry *pe)
+{
+    return 2 + ((pe->val[0] >> 2) & VTD_SM_PASID_ENTRY_AW);
+}
 
 /* Lent by intel_iommu.c */
 void vtd_define_quad(IntelIOMMUState *s, hwaddr addr, uint64_t val,
@@ -91,11 +160,10 @@ bool vtd_inv_desc_reserved_check(IntelIOMMUState *s, VTDInvDesc *inv_desc,
                                  const char *func_name, const char *desc_type);
 int vtd_dev_to_context_entry(IntelIOMMUState *s, uint8_t bus_num,
                              uint8_t devfn, VTDContextEntry *ce);
-int vtd_ce_get_pasid_entry(IntelIOMMUState *s, VTDContextEntry *ce,
-                           uint32_t pasid, VTDPASIDEntry *pe, bool *fpd_set);
-void vtd_report_fault(IntelIOMMUState *s, int err, bool is_fpd_set,
-                      uint16_t source_id, hwaddr addr, bool is_write,
-                      bool is_pasid, uint32_t pasid);
+bool vtd_slpte_nonzero_rsvd(uint64_t slpte, uint32_t level);
+bool vtd_is_qualified_fault(VTDFaultReason fault);
+void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id, uint64_t hi,
+                           uint64_t lo);
 bool vtd_switch_address_space(VTDAddressSpace *as);
 
 /*
@@ -116,6 +184,15 @@ bool vtd_switch_address_space(VTDAddressSpace *as);
 bool vtd_svm_decide_config(IntelIOMMUState *s, Error **errp);
 
 /**
+ * vtd_svm_aw_bits_ok: is this width of addresses one that svm=on adds?
+ *
+ * @s: the IOMMU, with the user's options
+ *
+ * Context: BQL, at realize.
+ */
+bool vtd_svm_aw_bits_ok(IntelIOMMUState *s);
+
+/**
  * vtd_svm_cap_init: capability bits of what the SVM units do
  *
  * @s: the IOMMU; nothing changes without svm=on
@@ -127,16 +204,7 @@ void vtd_svm_cap_init(IntelIOMMUState *s);
 /* The PCI level's way into this model; refuses everything without svm=on. */
 extern const PCISVMOps vtd_svm_ops;
 
-/* intel_iommu_pasid.c */
-
-/**
- * vtd_pasid_init: prepare the state of (function, PASID)
- *
- * @s: the IOMMU, being realized
- *
- * Context: BQL.
- */
-void vtd_pasid_init(IntelIOMMUState *s);
+/* intel_iommu_request.c */
 
 /**
  * vtd_request_begin: take the snapshot that a request is served by
@@ -145,19 +213,22 @@ void vtd_pasid_init(IntelIOMMUState *s);
  * @bus: bus of the requester
  * @devfn: device and function number of the requester
  * @pasid: PASID of the request, or %PCI_NO_PASID
- * @ctx: filled in as far as the tables could be read; sid, pasid and fpd always
+ * @type: what is requested
+ * @ctx: filled in as far as the tables could be read; sid, pasid, type and fpd
+ *     always
  *
  * Until vtd_request_end(), which must follow in any case, wait descriptors of
  * the guest do not complete: the snapshot, and the tables that it leads to,
  * stay what they are. The caller takes no BQL meanwhile.
- * The context entry of a request that is not refused enables ATS.
+ * The context entry of a request that is not refused allows its type.
  *
- * Returns: 0, or the fault condition (VTDFaultReason) that the tables give.
+ * Returns: 0, or the fault condition that the tables give.
  *
- * Context: any thread, RCU critical section. VT-d 3.4.3, 3.9.
+ * Context: any thread, RCU critical section. VT-d 3.4, 3.9.
  */
-int vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                      uint32_t pasid, VTDRequestContext *ctx);
+VTDFaultReason vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                 uint32_t pasid, VTDRequestType type,
+                                 VTDRequestContext *ctx);
 
 /**
  * vtd_request_end: the request was served, or refused
@@ -179,18 +250,183 @@ void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx);
 void vtd_drain_requests(IntelIOMMUState *s);
 
 /**
+ * vtd_svm_get_pasid_entry: read and check a PASID entry
+ *
+ * @s: the IOMMU, in scalable mode
+ * @ce: context entry, present and checked
+ * @pasid: PASID, or %PCI_NO_PASID for RID_PASID
+ * @pe: filled in as far as it was read, else zero
+ * @fpd: set, and never cleared, if an entry on the way disables fault
+ *     processing
+ *
+ * Returns: 0, or the fault condition.
+ *
+ * Context: any thread. VT-d 9.5, 9.6.
+ */
+VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
+                                       const VTDContextEntry *ce,
+                                       uint32_t pasid, VTDPASIDEntry *pe,
+                                       bool *fpd);
+
+/**
+ * vtd_ats_enabled_by: does a context entry allow ATS?
+ *
+ * @s: the IOMMU
+ * @ce: present context entry
+ *
+ * Returns: whether the function may send translation requests and translated
+ * requests: DTE, or translation type 01b in legacy mode.
+ *
+ * Context: any thread.
+ */
+bool vtd_ats_enabled_by(IntelIOMMUState *s, const VTDContextEntry *ce);
+
+/**
+ * vtd_svm_fault_reason: code of a fault condition in the mode that we are in
+ *
+ * @s: the IOMMU
+ * @fault: fault condition, by its code in either mode
+ *
+ * Context: any thread. VT-d 7.1.3.
+ */
+VTDFaultReason vtd_svm_fault_reason(IntelIOMMUState *s, VTDFaultReason fault);
+
+/**
  * vtd_record_fault: record a fault of a request, unless its FPD is set
  *
  * @s: the IOMMU
  * @ctx: the request
- * @fault: fault condition
+ * @fault: fault condition, by its code in either mode
  * @addr: address of the request
- * @is_write: the request is a write
+ * @access: what it wants: a write, execution, privilege
  *
- * Context: any thread, without iommu_lock.
+ * Context: any thread, without iommu_lock. VT-d 7.1.
  */
 void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
-                      VTDFaultReason fault, hwaddr addr, bool is_write);
+                      VTDFaultReason fault, hwaddr addr,
+                      IOMMUAccessFlags access);
+
+/* intel_iommu_walk.c */
+
+/**
+ * vtd_walk: walk the paging structures for a range of addresses
+ *
+ * @s: the IOMMU
+ * @ce: context entry, present and checked
+ * @pe: PASID entry, present and checked; unused in legacy mode
+ * @req: what is asked
+ * @emit: called for one block after the other, in the order of addresses, until
+ *     the range is covered or it returns something else than 0. A block is a
+ *     leaf, or what an entry that leads nowhere covers; each is as large as the
+ *     paging structures say, and not merged with its neighbour.
+ * @opaque: first argument of @emit
+ *
+ * Accessed (and Extended Accessed) is set on each first-stage entry that is
+ * used, Dirty on leaves where a write is granted. No block extends over
+ * both interrupt addresses and others, unless it is not mapped.
+ *
+ * Returns: 0, or what @emit has returned.
+ *
+ * Context: any thread, RCU critical section. VT-d 3.6, 3.7, 3.8.
+ */
+int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
+             const VTDPASIDEntry *pe, const VTDWalkRequest *req,
+             VTDWalkEmit *emit, void *opaque);
+
+/**
+ * vtd_walk_one: walk for an untranslated request
+ *
+ * @s: the IOMMU
+ * @ce: as for vtd_walk()
+ * @pe: as for vtd_walk()
+ * @addr: address of the request
+ * @is_write: the request is a write, else a read
+ * @mapping: set to what was found
+ *
+ * Returns: 0, or the fault condition.
+ *
+ * Context: as for vtd_walk().
+ */
+VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
+                            const VTDPASIDEntry *pe, hwaddr addr,
+                            bool is_write, VTDMapping *mapping);
+
+/**
+ * vtd_walk_to_pte: vtd_walk_one() in terms of the IOTLB
+ *
+ * @s: the IOMMU
+ * @ce: as for vtd_walk()
+ * @pe: as for vtd_walk()
+ * @addr: address of the request
+ * @is_write: the request is a write, else a read
+ * @pte: set to the address of the page, which all stages yield
+ * @level: set to the level whose leaves have the size of the page
+ * @reads: set to whether the page may be read
+ * @writes: set to whether it may be written
+ *
+ * Returns: 0, or minus the fault condition.
+ *
+ * Context: as for vtd_walk().
+ */
+int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
+                    const VTDPASIDEntry *pe, hwaddr addr, bool is_write,
+                    uint64_t *pte, uint32_t *level, bool *reads, bool *writes);
+
+/**
+ * vtd_walk_iotlb_pgtt: whose invalidations concern an entry of the IOTLB?
+ *
+ * @s: the IOMMU
+ * @pe: PASID entry that the entry comes from; unused in legacy mode
+ *
+ * Returns: %VTD_SM_PASID_ENTRY_SLT or, for all that depends on a first stage,
+ * nested or not, %VTD_SM_PASID_ENTRY_FLT. VT-d 6.5.2.3, 6.5.2.4.
+ */
+uint8_t vtd_walk_iotlb_pgtt(IntelIOMMUState *s, const VTDPASIDEntry *pe);
+
+/**
+ * vtd_fault_is_miss: is a fault condition what an ATS device asks about?
+ *
+ * @fault: fault condition of a walk
+ *
+ * Returns: true for addresses that are not mapped, or not with the permission:
+ * a translation completion says so, and no fault is recorded. False for tables
+ * that are broken, which the guest must hear of in any case.
+ */
+bool vtd_fault_is_miss(VTDFaultReason fault);
+
+/**
+ * vtd_overlaps_interrupts: does a block hold interrupt addresses?
+ *
+ * @addr: an address in the block
+ * @mask: size of the block minus 1
+ *
+ * VT-d 3.15.
+ */
+bool vtd_overlaps_interrupts(hwaddr addr, hwaddr mask);
+
+/**
+ * vtd_clip_interrupts: leave the interrupt addresses out of a block
+ *
+ * @addr: an address in the block
+ * @mask: size of the block minus 1
+ *
+ * Returns: the size minus 1 of the largest part of the block that is a block,
+ * too, has @addr in it and no interrupt address; @mask as it is if @addr is one.
+ *
+ * VT-d 3.15.
+ */
+hwaddr vtd_clip_interrupts(hwaddr addr, hwaddr mask);
+
+/* intel_iommu_pasid.c */
+
+/**
+ * vtd_pasid_init: prepare the state of (function, PASID)
+ *
+ * @s: the IOMMU, being realized
+ *
+ * Context: BQL.
+ */
+void vtd_pasid_init(IntelIOMMUState *s);
 
 /**
  * vtd_get_iotlb_region: region whose notifiers hear a PASID's invalidations
@@ -285,19 +521,6 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
                           const PCISVMTranslation *req);
 
 /**
- * vtd_ats_enabled_by: does a context entry allow ATS?
- *
- * @s: the IOMMU
- * @ce: present context entry
- *
- * Returns: whether the function may send translation requests and translated
- * requests: DTE, or translation type 01b in legacy mode.
- *
- * Context: any thread.
- */
-bool vtd_ats_enabled_by(IntelIOMMUState *s, const VTDContextEntry *ce);
-
-/**
  * vtd_translated_request: let a translated request (AT = 10b) through
  *
  * @as: address space of the requester
@@ -377,7 +600,7 @@ void vtd_prq_reset(IntelIOMMUState *s);
  * @size: 4 or 8
  * @val: set to the value
  *
- * Returns: false if there is no such register here, or without svm=on.
+ * Returns: false if there is no such register here, or without ECAP.PRS.
  *
  * Context: BQL.
  */
@@ -394,7 +617,7 @@ bool vtd_prq_mem_read(IntelIOMMUState *s, hwaddr addr, unsigned size,
  *
  * Sends the page request event if it was pending and is no longer masked.
  *
- * Returns: false if there is no such register here, or without svm=on.
+ * Returns: false if there is no such register here, or without ECAP.PRS.
  *
  * Context: BQL.
  */

@@ -12,10 +12,14 @@
 #include "libqos/pci-pc.h"
 #include "libqos/vtd-svm.h"
 
-/* Extended capabilities that svm=on adds to what its options have */
+/* Capabilities that svm=on adds to what its options have */
+#define CAP_SAGAW_57    (8ULL << VTD_CAP_SAGAW_SHIFT)
+#define CAP_FL5LP       (1ULL << 60)
+#define ECAP_NEST       (1ULL << 26)
 #define ECAP_PRS        (1ULL << 29)
 #define ECAP_ERS        (1ULL << 30)
 #define ECAP_NWFS       (1ULL << 33)
+#define ECAP_EAFS       (1ULL << 34)
 #define ECAP_PSS_20     (19ULL << 35)
 #define ECAP_PDS        (1ULL << 42)
 #define ECAP_SMPWC      (1ULL << 48)
@@ -36,9 +40,14 @@
 #define ECAP_SM_SS      (VTD_ECAP_SMTS | VTD_ECAP_SRS | VTD_ECAP_SLTS)
 #define ECAP_SM_FS      (VTD_ECAP_SMTS | VTD_ECAP_FLTS)
 
-#define ECAP_SVM        (ECAP_SM_FS | VTD_ECAP_DT | VTD_ECAP_PASID | \
+#define ECAP_SVM        (ECAP_SM_FS | VTD_ECAP_SLTS | ECAP_NEST | \
+                         VTD_ECAP_DT | VTD_ECAP_PASID | \
                          VTD_ECAP_SRS | ECAP_PRS | ECAP_ERS | ECAP_NWFS | \
-                         ECAP_PSS_20 | ECAP_PDS | ECAP_SMPWC | ECAP_RPS)
+                         ECAP_EAFS | ECAP_PSS_20 | ECAP_PDS | ECAP_SMPWC | \
+                         ECAP_RPS)
+#define CAP_SVM_57      (CAP_BASE | VTD_CAP_MGAW(57) | VTD_CAP_SAGAW_39bit | \
+                         VTD_CAP_SAGAW_48bit | CAP_SAGAW_57 | VTD_CAP_DRAIN | \
+                         VTD_CAP_FS1GP | CAP_FL5LP)
 
 typedef struct Caps {
     const char *path;
@@ -60,6 +69,26 @@ static const Caps caps[] = {
       CAP_48 | VTD_CAP_FS1GP, ECAP_BASE | VTD_ECAP_PT | ECAP_SVM },
     { "/svm/caps/svm-on-without-pass-through", "svm=on,pt=off",
       CAP_48 | VTD_CAP_FS1GP, ECAP_BASE | ECAP_IR | ECAP_SVM },
+    { "/svm/caps/svm-on-with-5-level-tables", "svm=on,aw-bits=57",
+      CAP_SVM_57, ECAP_DEFAULT | ECAP_SVM },
+    { "/svm/caps/svm-on-without-page-requests", "svm=on,svm-page-requests=off",
+      CAP_48 | VTD_CAP_FS1GP,
+      ECAP_DEFAULT | (ECAP_SVM & ~(ECAP_PRS | ECAP_PDS)) },
+    { "/svm/caps/svm-on-without-nesting", "svm=on,svm-nesting=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | (ECAP_SVM & ~ECAP_NEST) },
+    { "/svm/caps/svm-on-without-execute-requests", "svm=on,svm-execute=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | (ECAP_SVM & ~ECAP_ERS) },
+    { "/svm/caps/svm-on-without-privileged-requests",
+      "svm=on,svm-privileged=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | (ECAP_SVM & ~VTD_ECAP_SRS) },
+    { "/svm/caps/svm-on-without-the-no-write-flag", "svm=on,svm-no-write=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | (ECAP_SVM & ~ECAP_NWFS) },
+    { "/svm/caps/svm-on-without-extended-accessed",
+      "svm=on,svm-extended-accessed=off",
+      CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | (ECAP_SVM & ~ECAP_EAFS) },
+    { "/svm/caps/svm-on-with-8-bit-PASIDs", "svm=on,svm-pasid-bits=8",
+      CAP_48 | VTD_CAP_FS1GP,
+      ECAP_DEFAULT | (ECAP_SVM & ~ECAP_PSS_20) | 7ULL << 35 },
     { "/svm/caps/svm-on-with-caching-mode", "svm=on,caching-mode=on",
       CAP_48 | VTD_CAP_FS1GP | VTD_CAP_CM, ECAP_DEFAULT | ECAP_SVM },
 
@@ -103,20 +132,20 @@ static const Caps caps[] = {
       CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SM_FS | VTD_ECAP_PASID },
 };
 
-/* The page request registers are there exactly with svm=on */
+/* The page request registers are there exactly where PRS says so */
 static void test_caps(const void *data)
 {
     const Caps *c = data;
     QTestState *qts = qtest_initf("-M q35 -device intel-iommu,%s", c->opts);
     QVTD *v = qvtd_new(qts, false);
-    bool svm = c->ecap & ECAP_PRS;
+    bool prs = c->ecap & ECAP_PRS;
 
     g_assert_cmphex(qvtd_readq(v, DMAR_CAP_REG), ==, c->cap);
     g_assert_cmphex(qvtd_readq(v, DMAR_ECAP_REG), ==, c->ecap);
     g_assert_cmphex(qvtd_readl(v, QVTD_PECTL_REG), ==,
-                    svm ? QVTD_EVENT_MASK : 0);
+                    prs ? QVTD_EVENT_MASK : 0);
     qvtd_writeq(v, QVTD_PQA_REG, 0x12345007);
-    g_assert_cmphex(qvtd_readq(v, QVTD_PQA_REG), ==, svm ? 0x12345007 : 0);
+    g_assert_cmphex(qvtd_readq(v, QVTD_PQA_REG), ==, prs ? 0x12345007 : 0);
     qvtd_free(v);
     qtest_quit(qts);
 }
@@ -144,6 +173,10 @@ static const Refusal refusals[] = {
       "svm=on needs x-pasid-mode=on" },
     { "/svm/caps/svm-needs-48-bits", "svm=on,aw-bits=39",
       "svm=on needs aw-bits=48 or more" },
+    { "/svm/caps/PASIDs-have-a-width", "svm=on,svm-pasid-bits=0",
+      "svm-pasid-bits must be 1 to 20" },
+    { "/svm/caps/PASIDs-have-at-most-20-bits", "svm=on,svm-pasid-bits=21",
+      "svm-pasid-bits must be 1 to 20" },
     { "/svm/caps/svm-needs-DMA-translation", "svm=on,dma-translation=off",
       "svm=on needs dma-translation=on" },
     { "/svm/caps/svm-needs-DMA-drain", "svm=on,dma-drain=off",

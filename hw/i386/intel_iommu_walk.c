@@ -1,0 +1,696 @@
+/*
+ * Intel IOMMU (VT-d): the walk of the paging structures, first stage, second
+ * stage, and the one nested in the other
+ *
+ * Translation requests and untranslated requests take the same walk; what is
+ * granted and why something is not comes back as data. VT-d rev 4.1, sections
+ * 3.6 (first stage), 3.7 (second stage), 3.8 (nested), 9.8 and 9.9 (entries).
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "exec/memory.h"
+#include "intel_iommu_svm.h"
+
+/* Physical addresses end here, however wide the translated ones are */
+#define WALK_PHYS_BITS_MAX      52
+
+/* First-stage entry: Extended Accessed (9.8) */
+#define WALK_FS_EA              (1ULL << 10)
+
+/* One stage of a walk */
+typedef struct WalkStage {
+    hwaddr root;
+    unsigned levels;
+    bool first;
+} WalkStage;
+
+typedef struct Walk {
+    IntelIOMMUState *s;
+    const VTDWalkRequest *req;
+    WalkStage stage;
+    const WalkStage *second;    /* that the first stage is nested in, or NULL */
+    uint64_t control;           /* of the first stage: PASID entry, third quad */
+    VTDWalkEmit *emit;
+    void *opaque;
+    unsigned retries;           /* left for the entry being looked at */
+} Walk;
+
+/* A page of a paging structure, read without a copy */
+typedef struct WalkTable {
+    hwaddr addr;
+    const uint64_t *entries;
+    bool writable;
+} WalkTable;
+
+/* What the levels above an entry leave of its permissions */
+typedef struct WalkPermissions {
+    bool user;
+    bool read;
+    bool write;
+    bool exec;
+} WalkPermissions;
+
+static const MemTxAttrs walk_attrs = { .memory = 1 };
+
+static unsigned walk_level_shift(unsigned level)
+{
+    return VTD_PAGE_SHIFT + (level - 1) * VTD_LEVEL_BITS;
+}
+
+static hwaddr walk_level_mask(unsigned level)
+{
+    return MAKE_64BIT_MASK(0, walk_level_shift(level));
+}
+
+static uint64_t walk_phys_mask(IntelIOMMUState *s)
+{
+    return VTD_HAW_MASK(MIN(s->aw_bits, WALK_PHYS_BITS_MAX));
+}
+
+static hwaddr walk_entry_address(const Walk *w, uint64_t entry)
+{
+    return entry & walk_phys_mask(w->s) & ~(hwaddr)(VTD_PAGE_SIZE - 1);
+}
+
+bool vtd_overlaps_interrupts(hwaddr addr, hwaddr mask)
+{
+    return (addr & ~mask) <= VTD_INTERRUPT_ADDR_LAST &&
+           (addr | mask) >= VTD_INTERRUPT_ADDR_FIRST;
+}
+
+hwaddr vtd_clip_interrupts(hwaddr addr, hwaddr mask)
+{
+    if (!vtd_overlaps_interrupts(addr, 0)) {
+        while (vtd_overlaps_interrupts(addr, mask)) {
+            mask >>= 1;
+        }
+    }
+    return mask;
+}
+
+/* Emit what holds for the block around *@addr; *@addr moves behind it. */
+static int walk_emit(Walk *w, hwaddr *addr, const VTDMapping *found)
+{
+    VTDMapping m = *found;
+
+    if (m.perm) {
+        m.mask = vtd_clip_interrupts(*addr, m.mask);
+    }
+    m.addr = *addr;
+    m.target &= ~m.mask;
+    w->retries = VTD_PTE_SET_RETRIES;
+    *addr = (*addr | m.mask) + 1;
+    return w->emit(w->opaque, &m);
+}
+
+static int walk_emit_fault(Walk *w, hwaddr *addr, hwaddr mask,
+                           VTDFaultReason fault)
+{
+    const VTDMapping m = { .mask = mask, .fault = fault };
+
+    return walk_emit(w, addr, &m);
+}
+
+static int walk_range(Walk *w, hwaddr addr, hwaddr last);
+
+/* ---- the second stage under a first stage */
+
+static int walk_keep_mapping(void *opaque, const VTDMapping *mapping)
+{
+    *(VTDMapping *)opaque = *mapping;
+    return 0;
+}
+
+/* Where does the second stage put an address that the first stage yields? */
+static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
+{
+    static const VTDWalkRequest any = { .wanted = IOMMU_RW };
+    VTDMapping mapping;
+    Walk second = {
+        .s = w->s,
+        .req = &any,
+        .stage = *w->second,
+        .emit = walk_keep_mapping,
+        .opaque = &mapping,
+        .retries = VTD_PTE_SET_RETRIES,
+    };
+
+    walk_range(&second, addr, addr);
+    return mapping;
+}
+
+/* The second stage lets the first not have an address: why? */
+static VTDFaultReason walk_nested_fault(const VTDMapping *second,
+                                        VTDFaultReason miss)
+{
+    if (second->fault == VTD_FR_SM_BEYOND_MGAW) {
+        return VTD_FR_NESTED_BEYOND_MGAW;
+    }
+    return second->fault && !vtd_fault_is_miss(second->fault) ? second->fault
+                                                              : miss;
+}
+
+/* ---- tables */
+
+/* RCU critical section: the pointer is good until its end. */
+static bool walk_map_ram(hwaddr addr, WalkTable *table)
+{
+    hwaddr len = VTD_PAGE_SIZE;
+    hwaddr offset;
+    MemoryRegion *mr;
+
+    mr = address_space_translate(&address_space_memory, addr, &offset, &len,
+                                 false, walk_attrs);
+    if (len < VTD_PAGE_SIZE ||
+        !memory_access_is_direct(mr, false, walk_attrs)) {
+        return false;
+    }
+    table->addr = addr;
+    table->writable = memory_access_is_direct(mr, true, walk_attrs);
+    table->entries = memory_region_get_ram_ptr(mr) + offset;
+    return true;
+}
+
+static VTDFaultReason walk_access_fault(const Walk *w, bool root)
+{
+    if (w->stage.first) {
+        return root ? VTD_FR_PASID_ENTRY_FSPTPTR_INV
+                    : VTD_FR_FS_PAGING_ENTRY_INV;
+    }
+    if (!w->s->root_scalable) {
+        return root ? VTD_FR_CONTEXT_ENTRY_INV : VTD_FR_PAGING_ENTRY_INV;
+    }
+    return root ? VTD_FR_SM_SSPTPTR_INV : VTD_FR_SM_SS_ENTRY_INV;
+}
+
+static VTDFaultReason walk_map_table(const Walk *w, hwaddr addr, bool root,
+                                     WalkTable *table)
+{
+    VTDMapping second = { .perm = IOMMU_RW };
+
+    if (w->second) {
+        second = walk_second_stage(w, addr);
+        if (!(second.perm & IOMMU_RO)) {
+            return walk_nested_fault(&second, root ? VTD_FR_NESTED_ROOT_READ
+                                                   : VTD_FR_NESTED_READ);
+        }
+        addr = second.target + (addr & second.mask);
+    }
+    if (!walk_map_ram(addr, table)) {
+        return walk_access_fault(w, root);
+    }
+    table->writable &= !!(second.perm & IOMMU_WO);
+    return 0;
+}
+
+/* As vtd_pte_set_flags(), which might take the BQL for what is not RAM */
+static int walk_set_flags(const WalkTable *table, unsigned index,
+                          uint64_t entry, uint64_t flags)
+{
+    if ((entry & flags) == flags) {
+        return 0;
+    }
+    if (!table->writable) {
+        return -EIO;
+    }
+    return vtd_pte_set_flags(table->addr + index * sizeof(entry), entry,
+                             flags);
+}
+
+/* ---- entries */
+
+static bool walk_is_present(const Walk *w, uint64_t entry)
+{
+    return entry & (w->stage.first ? VTD_FL_P : VTD_SL_RW_MASK);
+}
+
+static bool walk_is_leaf(uint64_t entry, unsigned level)
+{
+    return level == VTD_PT_LEVEL ||
+           (level <= VTD_PDP_LEVEL && (entry & VTD_PT_PAGE_SIZE_MASK));
+}
+
+/* Reserved bits of a first-stage entry (9.8) */
+static uint64_t walk_first_stage_reserved(const Walk *w, uint64_t entry,
+                                          unsigned level)
+{
+    uint64_t rsvd = MAKE_64BIT_MASK(0, WALK_PHYS_BITS_MAX) &
+                    ~walk_phys_mask(w->s);
+
+    if (level > VTD_PDP_LEVEL ||
+        (level == VTD_PDP_LEVEL && !(w->s->cap & VTD_CAP_FS1GP))) {
+        rsvd |= VTD_PT_PAGE_SIZE_MASK;
+    } else if (level > VTD_PT_LEVEL && walk_is_leaf(entry, level)) {
+        /* Bit 12 is PAT. */
+        rsvd |= MAKE_64BIT_MASK(13, walk_level_shift(level) - 13);
+    }
+    return rsvd;
+}
+
+static VTDFaultReason walk_check_reserved(const Walk *w, uint64_t entry,
+                                          unsigned level)
+{
+    if (w->stage.first) {
+        return entry & walk_first_stage_reserved(w, entry, level)
+               ? VTD_FR_FS_PAGING_ENTRY_RSVD : 0;
+    }
+    /* All levels above the large pages have the same reserved bits. */
+    if (!vtd_slpte_nonzero_rsvd(entry, MIN(level, VTD_PML4_LEVEL))) {
+        return 0;
+    }
+    return w->s->root_scalable ? VTD_FR_SM_SS_ENTRY_RSVD
+                               : VTD_FR_PAGING_ENTRY_RSVD;
+}
+
+static void walk_restrict(const Walk *w, WalkPermissions *p, uint64_t entry)
+{
+    if (!w->stage.first) {
+        p->read &= !!(entry & VTD_SL_R);
+        p->write &= !!(entry & VTD_SL_W);
+        return;
+    }
+    p->user &= !!(entry & VTD_FL_US);
+    p->write &= !!(entry & VTD_FL_RW);
+    /*
+     * Without NXE the bit is ignored, not reserved as in the CPU's tables (?):
+     * Linux shares tables that use it, and leaves NXE clear.
+     */
+    if (w->control & VTD_SM_PASID_NXE) {
+        p->exec &= !(entry & VTD_FL_XD);
+    }
+}
+
+/* The permissions of a first-stage entry for this request (3.6.1) */
+static IOMMUAccessFlags walk_first_stage_perm(const Walk *w,
+                                              const WalkPermissions *p)
+{
+    bool read, write, exec;
+
+    if (w->req->wanted & IOMMU_PRIV) {
+        read = w->control & VTD_SM_PASID_SRE;
+        write = p->write || !(w->control & VTD_SM_PASID_WPE);
+        exec = p->exec && !(p->user && (w->control & VTD_SM_PASID_SMEP));
+    } else {
+        read = p->user;
+        write = p->write;
+        exec = p->exec;
+    }
+    exec &= !!(w->control & VTD_SM_PASID_ERE);
+    return read ? IOMMU_ACCESS_FLAG_FULL(true, write, exec, true, false, false)
+                : IOMMU_NONE;
+}
+
+/* Of what is wanted, what is granted; nothing if something needed is not. */
+static IOMMUAccessFlags walk_grant(const Walk *w, IOMMUAccessFlags perm)
+{
+    perm &= w->req->wanted;
+    return perm & IOMMU_RW && (perm & w->req->needed) == w->req->needed
+           ? perm : IOMMU_NONE;
+}
+
+static IOMMUAccessFlags walk_leaf_perm(const Walk *w, const WalkPermissions *p)
+{
+    /* A second stage knows neither privilege nor, without SSEE, execution. */
+    return w->stage.first ? walk_first_stage_perm(w, p)
+                          : IOMMU_ACCESS_FLAG_FULL(p->read, p->write, false,
+                                                   true, false, false);
+}
+
+/* Neither stage grants this access. */
+static VTDFaultReason walk_no_access(const Walk *w)
+{
+    if (w->req->needed & IOMMU_WO) {
+        return w->s->root_scalable ? VTD_FR_SM_WRITE : VTD_FR_WRITE;
+    }
+    return w->s->root_scalable ? VTD_FR_SM_READ : VTD_FR_READ;
+}
+
+static VTDFaultReason walk_not_present(const Walk *w)
+{
+    return w->stage.first ? VTD_FR_FS_PAGING_ENTRY_P : walk_no_access(w);
+}
+
+/* Why does a leaf not grant what the request needs? */
+static VTDFaultReason walk_denied(const Walk *w, IOMMUAccessFlags perm)
+{
+    if (!w->stage.first || perm) {
+        return walk_no_access(w);
+    }
+    return w->req->wanted & IOMMU_PRIV ? VTD_FR_SM_SRE_DISABLED
+                                       : VTD_FR_FS_PAGING_ENTRY_US;
+}
+
+/* ---- the walk */
+
+static int walk_table(Walk *w, hwaddr addr_of_table, unsigned level,
+                      WalkPermissions upper, hwaddr *addr, hwaddr last);
+
+/*
+ * Set Accessed, and Dirty where a write is granted. *@again when the entry
+ * changed under our hands and must be looked at again.
+ */
+static VTDFaultReason walk_mark_used(Walk *w, const WalkTable *table,
+                                     unsigned index, uint64_t entry,
+                                     bool dirty, bool *again)
+{
+    uint64_t flags = VTD_FL_A | (dirty ? VTD_FL_D : 0);
+    int ret;
+
+    if (!w->stage.first) {
+        return 0;       /* The second stage has no such bits without SSADS. */
+    }
+    if (w->control & VTD_SM_PASID_EAFE) {
+        flags |= WALK_FS_EA;
+    }
+    ret = walk_set_flags(table, index, entry, flags);
+    *again = ret == -EAGAIN && w->retries && w->retries--;
+    if (!ret || *again) {
+        return 0;
+    }
+    return w->second && !table->writable ? VTD_FR_NESTED_WRITE
+                                         : VTD_FR_FS_BIT_UPDATE_FAILED;
+}
+
+/* The second stage has the last word about where, how much and how. */
+static VTDFaultReason walk_nest_leaf(const Walk *w, hwaddr addr,
+                                     VTDMapping *m, IOMMUAccessFlags *perm)
+{
+    VTDMapping second = walk_second_stage(w, addr);
+
+    m->mask = MIN(m->mask, second.mask);
+    m->target = second.target + (addr & second.mask);
+    *perm &= second.perm | ~IOMMU_RW;
+    return second.perm ? 0 : walk_nested_fault(&second, walk_no_access(w));
+}
+
+/* Nothing leads to the interrupt range; what is beside it in a block may. */
+static VTDFaultReason walk_check_target(const Walk *w, VTDMapping *m)
+{
+    if (!vtd_overlaps_interrupts(m->target, 0)) {
+        m->mask = vtd_clip_interrupts(m->target, m->mask);
+        return 0;
+    }
+    m->mask = MIN(m->mask, VTD_INTERRUPT_ADDR_SIZE - 1);
+    return w->s->root_scalable ? VTD_FR_SM_INTERRUPT_ADDR
+                               : VTD_FR_INTERRUPT_ADDR;
+}
+
+/* What a leaf yields for @addr; @m has its size, and nothing else yet. */
+static void walk_leaf(const Walk *w, uint64_t entry, const WalkPermissions *p,
+                      hwaddr addr, VTDMapping *m)
+{
+    IOMMUAccessFlags perm = walk_leaf_perm(w, p);
+
+    /* The block and the address in it: the second stage may have it smaller. */
+    m->target = (walk_entry_address(w, entry) & ~m->mask) + (addr & m->mask);
+    if (!walk_grant(w, perm)) {
+        m->fault = walk_denied(w, perm);
+        return;
+    }
+    m->fault = w->second ? walk_nest_leaf(w, m->target, m, &perm) : 0;
+    if (!m->fault && !walk_grant(w, perm)) {
+        m->fault = walk_denied(w, perm);
+    }
+    if (!m->fault) {
+        m->fault = walk_check_target(w, m);
+    }
+    m->perm = m->fault ? IOMMU_NONE : walk_grant(w, perm);
+}
+
+/*
+ * Serve *@addr from one entry; advances *@addr behind what it covers, or lets
+ * it stand when the entry changed under our hands and must be looked at again.
+ */
+static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
+                      WalkPermissions p, hwaddr *addr, hwaddr last)
+{
+    VTDMapping m = { .mask = walk_level_mask(level) };
+    unsigned index = extract64(*addr, walk_level_shift(level), VTD_LEVEL_BITS);
+    uint64_t entry = le64_to_cpu(qatomic_read_u64(&table->entries[index]));
+    bool leaf = walk_is_leaf(entry, level);
+    bool again = false;
+    VTDFaultReason fault;
+
+    fault = walk_is_present(w, entry) ? walk_check_reserved(w, entry, level)
+                                      : walk_not_present(w);
+    if (fault) {
+        return walk_emit_fault(w, addr, m.mask, fault);
+    }
+    walk_restrict(w, &p, entry);
+    if (leaf) {
+        walk_leaf(w, entry, &p, *addr, &m);
+    }
+    if (!m.fault) {
+        fault = walk_mark_used(w, table, index, entry, m.perm & IOMMU_WO,
+                               &again);
+    }
+    if (again) {
+        return 0;
+    }
+    if (fault) {
+        return walk_emit_fault(w, addr, m.mask, fault);
+    }
+    if (leaf) {
+        return walk_emit(w, addr, &m);
+    }
+    return walk_table(w, walk_entry_address(w, entry), level - 1, p, addr,
+                      MIN(last, *addr | m.mask));
+}
+
+/* Serve *@addr to @last, all of which one table covers, from that table. */
+static int walk_table(Walk *w, hwaddr table_addr, unsigned level,
+                      WalkPermissions upper, hwaddr *addr, hwaddr last)
+{
+    WalkTable table;
+    VTDFaultReason fault;
+    int ret;
+
+    fault = walk_map_table(w, table_addr, level == w->stage.levels, &table);
+    if (fault) {
+        return walk_emit_fault(w, addr, walk_level_mask(level + 1), fault);
+    }
+    do {
+        ret = walk_entry(w, &table, level, upper, addr, last);
+    } while (!ret && *addr && *addr <= last);
+    return ret;
+}
+
+/* Width of the addresses that a stage takes */
+static unsigned walk_input_bits(const Walk *w)
+{
+    unsigned bits = walk_level_shift(w->stage.levels + 1);
+
+    return w->stage.first ? bits : MIN(bits, w->s->aw_bits);
+}
+
+static bool walk_in_range(const Walk *w, hwaddr addr)
+{
+    unsigned bits = walk_input_bits(w);
+
+    return w->stage.first ? sextract64(addr, 0, bits) == addr
+                          : !(addr & ~MAKE_64BIT_MASK(0, bits));
+}
+
+static VTDFaultReason walk_out_of_range(const Walk *w)
+{
+    if (w->stage.first) {
+        return VTD_FR_FS_NON_CANONICAL;
+    }
+    return w->s->root_scalable ? VTD_FR_SM_BEYOND_MGAW
+                               : VTD_FR_ADDR_BEYOND_MGAW;
+}
+
+static int walk_range(Walk *w, hwaddr addr, hwaddr last)
+{
+    const WalkPermissions all = { true, true, true, true };
+    /* A canonical half, or everything */
+    hwaddr reach = MAKE_64BIT_MASK(0, walk_input_bits(w) - w->stage.first);
+    int ret;
+
+    do {
+        if (walk_in_range(w, addr)) {
+            ret = walk_table(w, w->stage.root, w->stage.levels, all, &addr,
+                             MIN(last, addr | reach));
+        } else {
+            ret = walk_emit_fault(w, &addr, walk_level_mask(w->stage.levels),
+                                  walk_out_of_range(w));
+        }
+    } while (!ret && addr && addr <= last);
+    return ret;
+}
+
+/* Pass-through: every address stands for itself (3.6.3). */
+static int walk_identity(Walk *w, hwaddr addr, hwaddr last)
+{
+    int ret;
+
+    do {
+        VTDMapping m = {
+            .target = addr,
+            .mask = walk_level_mask(VTD_PDP_LEVEL),
+            .perm = w->req->wanted & (IOMMU_RW | IOMMU_PRIV),
+        };
+
+        if (vtd_overlaps_interrupts(addr, 0)) {
+            ret = walk_emit_fault(w, &addr, VTD_INTERRUPT_ADDR_SIZE - 1,
+                                  VTD_FR_SM_INTERRUPT_ADDR);
+        } else if (addr & ~walk_phys_mask(w->s)) {
+            ret = walk_emit_fault(w, &addr, m.mask, VTD_FR_SM_BEYOND_MGAW);
+        } else {
+            ret = walk_emit(w, &addr, &m);
+        }
+    } while (!ret && addr && addr <= last);
+    return ret;
+}
+
+/* ---- what to walk */
+
+static WalkStage walk_first_stage_of(const VTDPASIDEntry *pe)
+{
+    return (WalkStage) {
+        .root = pe->val[2] & VTD_SM_PASID_ENTRY_FLPTPTR,
+        .levels = vtd_pasid_entry_first_levels(pe),
+        .first = true,
+    };
+}
+
+static WalkStage walk_second_stage_of(const VTDPASIDEntry *pe)
+{
+    return (WalkStage) {
+        .root = pe->val[0] & VTD_SM_PASID_ENTRY_SLPTPTR,
+        .levels = vtd_pasid_entry_second_levels(pe),
+    };
+}
+
+static WalkStage walk_legacy_stage_of(const VTDContextEntry *ce)
+{
+    return (WalkStage) {
+        .root = ce->lo & VTD_CONTEXT_ENTRY_SLPTPTR,
+        .levels = 2 + (ce->hi & VTD_CONTEXT_ENTRY_AW),
+    };
+}
+
+static int walk_legacy(Walk *w, const VTDContextEntry *ce)
+{
+    if ((ce->lo & VTD_CONTEXT_ENTRY_TT) == VTD_CONTEXT_TT_PASS_THROUGH) {
+        return walk_identity(w, w->req->addr, w->req->last);
+    }
+    w->stage = walk_legacy_stage_of(ce);
+    return walk_range(w, w->req->addr, w->req->last);
+}
+
+static int walk_scalable(Walk *w, const VTDPASIDEntry *pe)
+{
+    WalkStage second = walk_second_stage_of(pe);
+
+    switch (pe->val[0] & VTD_SM_PASID_ENTRY_PGTT) {
+    case VTD_SM_PASID_ENTRY_PT:
+        return walk_identity(w, w->req->addr, w->req->last);
+    case VTD_SM_PASID_ENTRY_SLT:
+        w->stage = second;
+        break;
+    case VTD_SM_PASID_ENTRY_NESTED:
+        w->second = &second;
+        /* fall through */
+    default:    /* first stage: the entry was checked */
+        w->stage = walk_first_stage_of(pe);
+        w->control = pe->val[2];
+        break;
+    }
+    return walk_range(w, w->req->addr, w->req->last);
+}
+
+int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
+             const VTDPASIDEntry *pe, const VTDWalkRequest *req,
+             VTDWalkEmit *emit, void *opaque)
+{
+    Walk w = {
+        .s = s, .req = req, .emit = emit, .opaque = opaque,
+        .retries = VTD_PTE_SET_RETRIES,
+    };
+
+    return s->root_scalable ? walk_scalable(&w, pe) : walk_legacy(&w, ce);
+}
+
+bool vtd_fault_is_miss(VTDFaultReason fault)
+{
+    switch (fault) {
+    case VTD_FR_ADDR_BEYOND_MGAW:
+    case VTD_FR_WRITE:
+    case VTD_FR_READ:
+    case VTD_FR_FS_PAGING_ENTRY_P:
+    case VTD_FR_NESTED_BEYOND_MGAW:
+    case VTD_FR_NESTED_ROOT_READ:
+    case VTD_FR_NESTED_READ:
+    case VTD_FR_NESTED_WRITE:
+    case VTD_FR_FS_NON_CANONICAL:
+    case VTD_FR_FS_PAGING_ENTRY_US:
+    case VTD_FR_SM_BEYOND_MGAW:
+    case VTD_FR_SM_WRITE:
+    case VTD_FR_SM_READ:
+    case VTD_FR_SM_SRE_DISABLED:
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* ---- untranslated requests */
+
+/* The block of a leaf's size around an address in a mapping */
+static unsigned walk_level_of(hwaddr mask)
+{
+    unsigned level = VTD_PDP_LEVEL;
+
+    while (walk_level_mask(level) > mask) {
+        level--;
+    }
+    return level;
+}
+
+static bool walk_is_second_only(IntelIOMMUState *s, const VTDPASIDEntry *pe)
+{
+    return !s->root_scalable ||
+           (pe->val[0] & VTD_SM_PASID_ENTRY_PGTT) == VTD_SM_PASID_ENTRY_SLT;
+}
+
+VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
+                            const VTDPASIDEntry *pe, hwaddr addr,
+                            bool is_write, VTDMapping *mapping)
+{
+    const VTDWalkRequest req = {
+        .addr = addr,
+        .last = addr,
+        /* Nobody may write by what a read found before Dirty is set. */
+        .wanted = is_write || walk_is_second_only(s, pe) ? IOMMU_RW : IOMMU_RO,
+        .needed = is_write ? IOMMU_WO : IOMMU_RO,
+    };
+
+    vtd_walk(s, ce, pe, &req, walk_keep_mapping, mapping);
+    return mapping->fault;
+}
+
+int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
+                    const VTDPASIDEntry *pe, hwaddr addr, bool is_write,
+                    uint64_t *pte, uint32_t *level, bool *reads, bool *writes)
+{
+    VTDMapping m;
+    VTDFaultReason fault = vtd_walk_one(s, ce, pe, addr, is_write, &m);
+
+    if (fault) {
+        return -fault;
+    }
+    *level = walk_level_of(m.mask);
+    *pte = (m.target + (addr & m.mask)) & ~walk_level_mask(*level);
+    *reads = m.perm & IOMMU_RO;
+    *writes = m.perm & IOMMU_WO;
+    return 0;
+}
+
+uint8_t vtd_walk_iotlb_pgtt(IntelIOMMUState *s, const VTDPASIDEntry *pe)
+{
+    return walk_is_second_only(s, pe) ? VTD_SM_PASID_ENTRY_SLT
+                                      : VTD_SM_PASID_ENTRY_FLT;
+}
