@@ -209,7 +209,7 @@ void vtd_invalidate_pasid_dev_tlb(IntelIOMMUState *s, uint16_t sid,
     if (!fn) {
         return;
     }
-    if (!global) {
+    if (!global || !pcie_ats_global_invalidate(fn->bus->devices[fn->devfn])) {
         region = g_hash_table_lookup(fn->pasids, GUINT_TO_POINTER(pasid));
         if (region) {
             vtd_notify_region(region, pasid, addr, mask);

@@ -523,6 +523,7 @@ static void svm_init_express(PCIDevice *dev)
     pcie_cap_flr_init(dev);
     pcie_pasid_init(dev, SVM_CAP_PASID, SVM_PASID_WIDTH, false, true);
     pcie_ats_init(dev, SVM_CAP_ATS, true);
+    pcie_ats_set_global_invalidate(dev);
     pcie_pri_init(dev, SVM_CAP_PRI, SVM_PRI_CAPACITY, true);
 }
 

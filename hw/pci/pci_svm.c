@@ -38,6 +38,12 @@ enum {
     SVM_PRI = 1 << 3,
 };
 
+/* Values of PowerState (PCIe r6.0, 7.5.2.2) */
+enum {
+    SVM_PM_D0 = 0,
+    SVM_PM_D3HOT = 3,
+};
+
 /* A registered IOTLB notifier, and the region that it listens to. */
 typedef struct SVMIOTLBUse {
     IOMMUMemoryRegion *region;
@@ -52,16 +58,30 @@ typedef struct SVMRequester {
     int devfn;
 } SVMRequester;
 
+/*
+ * Behind a conventional bus functions share a requester ID: one's translations
+ * would be another's.
+ */
+static bool svm_is_aliased(PCIDevice *dev, PCIBus *iommu_bus)
+{
+    PCIBus *bus;
+
+    for (bus = pci_get_bus(dev); bus != iommu_bus;
+         bus = pci_get_bus(bus->parent_dev)) {
+        if (!pci_bus_is_express(bus)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int svm_find_requester(PCIDevice *dev, SVMRequester *req)
 {
     PCIBus *iommu_bus;
 
     pci_device_get_iommu_bus_devfn(dev, &iommu_bus, &req->bus, &req->devfn);
-    if (!iommu_bus || !iommu_bus->iommu_ops->svm) {
-        return -ENODEV;
-    }
-    /* An alias would give away one function's translations to another. */
-    if (req->bus != pci_get_bus(dev) || req->devfn != dev->devfn) {
+    if (!iommu_bus || !iommu_bus->iommu_ops->svm ||
+        svm_is_aliased(dev, iommu_bus)) {
         return -ENODEV;
     }
     req->ops = iommu_bus->iommu_ops->svm;
@@ -85,20 +105,26 @@ static int svm_check_pasid(PCIDevice *dev, const SVMRequester *req,
     return pasid < (1u << width) ? 0 : -EINVAL;
 }
 
+/* What every call that uses a PASID, or none, must pass. */
+static int svm_check_call(PCIDevice *dev, SVMRequester *req, uint32_t pasid)
+{
+    int ret = svm_find_requester(dev, req);
+
+    if (ret) {
+        return ret;
+    }
+    if (!qatomic_read(&dev->is_master)) {
+        return -EPERM;
+    }
+    return svm_check_pasid(dev, req, pasid);
+}
+
 /* What every request that goes out on the link must pass. */
 static int svm_check_request(PCIDevice *dev, SVMRequester *req, uint32_t pasid,
                              bool priv_req, bool exec_req)
 {
-    int ret;
+    int ret = svm_check_call(dev, req, pasid);
 
-    if (!dev->is_master) {
-        return -EPERM;
-    }
-    ret = svm_find_requester(dev, req);
-    if (ret) {
-        return ret;
-    }
-    ret = svm_check_pasid(dev, req, pasid);
     if (ret) {
         return ret;
     }
@@ -113,12 +139,22 @@ static int svm_check_request(PCIDevice *dev, SVMRequester *req, uint32_t pasid,
     return 0;
 }
 
-static bool svm_powered(const PCIDevice *dev)
+static uint16_t svm_pm_control(const PCIDevice *dev)
 {
-    return dev->enabled &&
-           (!(dev->cap_present & QEMU_PCI_CAP_PM) ||
-            !(pci_get_word(dev->config + dev->pm_cap + PCI_PM_CTRL) &
-              PCI_PM_CTRL_STATE_MASK));
+    return dev->cap_present & QEMU_PCI_CAP_PM
+           ? pci_get_word(dev->config + dev->pm_cap + PCI_PM_CTRL) : 0;
+}
+
+static bool svm_in_d0(const PCIDevice *dev)
+{
+    return !(svm_pm_control(dev) & PCI_PM_CTRL_STATE_MASK);
+}
+
+/* Unrealizing begins with clearing realized: a device that goes is not here. */
+static bool svm_is_operational(PCIDevice *dev)
+{
+    return qdev_is_realized(DEVICE(dev)) && dev->enabled && svm_in_d0(dev) &&
+           (!pci_is_vf(dev) || svm_in_d0(pcie_sriov_get_pf(dev)));
 }
 
 static unsigned svm_enables(const PCIDevice *dev)
@@ -176,16 +212,18 @@ int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
 int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
                                       IOMMUNotifier *n)
 {
-    PCISVMState *svm = svm_state(dev);
     IOMMUMemoryRegion *region;
+    PCISVMState *svm;
     SVMIOTLBUse *use;
     SVMRequester req;
     int ret;
 
-    ret = svm_find_requester(dev, &req) ?: svm_check_pasid(dev, &req, pasid);
+    assert(bql_locked());
+    ret = svm_check_call(dev, &req, pasid);
     if (ret) {
         return ret;
     }
+    svm = svm_state(dev);
     if (g_hash_table_contains(svm->iotlb, n)) {
         return -EINVAL;
     }
@@ -217,9 +255,11 @@ static void svm_end_iotlb_use(PCIDevice *dev, IOMMUNotifier *n,
 int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
                                         IOMMUNotifier *n)
 {
-    PCISVMState *svm = svm_state(dev);
-    SVMIOTLBUse *use = g_hash_table_lookup(svm->iotlb, n);
+    PCISVMState *svm = dev->svm;
+    SVMIOTLBUse *use;
 
+    assert(bql_locked());
+    use = svm ? g_hash_table_lookup(svm->iotlb, n) : NULL;
     if (!use || use->pasid != pasid) {
         return -EINVAL;
     }
@@ -228,17 +268,41 @@ int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
     return 0;
 }
 
-/* Translations come in whole units (PCIe r6.0, 10.5.1.3). */
-static bool svm_range_valid(PCIDevice *dev, const SVMRequester *req,
-                            hwaddr addr, size_t length)
+static bool svm_range_valid(const SVMRequester *req,
+                            const PCISVMTranslation *t, uint64_t alignment)
 {
-    uint64_t unit = 1ULL << pcie_ats_stu(dev);
     uint32_t page_size;
     uint8_t width;
 
     req->ops->get_iotlb_info(req->opaque, &width, &page_size);
-    return length && !(addr & (MAX(unit, page_size) - 1)) &&
-           addr + (length - 1) >= addr;
+    return !(t->addr & (MAX(page_size, alignment) - 1)) && t->addr <= t->last;
+}
+
+static ssize_t svm_request_translation(PCIDevice *dev,
+                                       const PCISVMTranslation *t,
+                                       size_t length, uint64_t alignment)
+{
+    SVMRequester req;
+    ssize_t ret;
+
+    ret = svm_check_request(dev, &req, t->pasid, t->priv_req, t->exec_req);
+    if (ret) {
+        return ret;
+    }
+    if (!pcie_ats_enabled(dev)) {
+        return -EPERM;
+    }
+    if (!length || !svm_range_valid(&req, t, alignment)) {
+        return -EINVAL;
+    }
+    *t->err_count = 0;
+    trace_pci_ats_request(dev->name, t->pasid, t->addr, length, t->priv_req,
+                          t->exec_req, t->no_write);
+    WITH_RCU_READ_LOCK_GUARD() {
+        ret = req.ops->translate(req.bus, req.opaque, req.devfn, t);
+    }
+    trace_pci_ats_completion(dev->name, t->pasid, t->addr, ret, *t->err_count);
+    return ret;
 }
 
 ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
@@ -248,33 +312,30 @@ ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
                                     size_t result_length,
                                     uint32_t *err_count)
 {
-    SVMRequester req;
     PCISVMTranslation translation = {
         .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
         .no_write = no_write, .addr = addr, .last = addr + (length - 1),
         .result = result, .result_length = result_length,
         .err_count = err_count,
     };
-    ssize_t ret;
 
-    ret = svm_check_request(dev, &req, pasid, priv_req, exec_req);
-    if (ret) {
-        return ret;
-    }
-    if (!pcie_ats_enabled(dev)) {
-        return -EPERM;
-    }
-    if (!svm_range_valid(dev, &req, addr, length)) {
-        return -EINVAL;
-    }
-    *err_count = 0;
-    trace_pci_ats_request(dev->name, pasid, addr, length, priv_req, exec_req,
-                          no_write);
-    WITH_RCU_READ_LOCK_GUARD() {
-        ret = req.ops->translate(req.bus, req.opaque, req.devfn, &translation);
-    }
-    trace_pci_ats_completion(dev->name, pasid, addr, ret, *err_count);
-    return ret;
+    return svm_request_translation(dev, &translation, length,
+                                   1ULL << pcie_ats_stu(dev));
+}
+
+ssize_t pci_ats_request_part(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                             bool exec_req, hwaddr addr, size_t length,
+                             bool no_write, IOMMUTLBEntry *result,
+                             size_t result_length, uint32_t *err_count)
+{
+    PCISVMTranslation translation = {
+        .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
+        .no_write = no_write, .addr = addr, .last = addr + (length - 1),
+        .result = result, .result_length = result_length,
+        .err_count = err_count,
+    };
+
+    return svm_request_translation(dev, &translation, length, 1);
 }
 
 static IOMMUPRINotifier *svm_pri_notifier(PCIDevice *dev, uint32_t pasid)
@@ -349,14 +410,16 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
 int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
                               IOMMUPRINotifier *notifier)
 {
-    PCISVMState *svm = svm_state(dev);
+    PCISVMState *svm;
     SVMRequester req;
     int ret;
 
-    ret = svm_find_requester(dev, &req) ?: svm_check_pasid(dev, &req, pasid);
+    assert(bql_locked());
+    ret = svm_check_call(dev, &req, pasid);
     if (ret) {
         return ret;
     }
+    svm = svm_state(dev);
     QEMU_LOCK_GUARD(&svm->lock);
     if (g_hash_table_contains(svm->pri, GUINT_TO_POINTER(pasid))) {
         return -EBUSY;
@@ -367,8 +430,12 @@ int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
 
 void pci_pri_unregister_notifier(PCIDevice *dev, uint32_t pasid)
 {
-    PCISVMState *svm = svm_state(dev);
+    PCISVMState *svm = dev->svm;
 
+    assert(bql_locked());
+    if (!svm) {
+        return;
+    }
     QEMU_LOCK_GUARD(&svm->lock);
     g_hash_table_remove(svm->pri, GUINT_TO_POINTER(pasid));
 }
@@ -385,7 +452,7 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
     }
     trace_pci_pri_response(dev->name, pasid, response->prgi,
                            response->response_code);
-    if (!pcie_pri_end_group(dev, pasid, response)) {
+    if (!pcie_pri_end_group(dev, &pasid, response)) {
         return;
     }
     notifier = svm_pri_notifier(dev, pasid);
@@ -393,7 +460,7 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
         notifier->notify(notifier, response);
     }
     /* A Response Failure disables PRI: other groups wait in vain. */
-    pci_svm_config_changed(dev);
+    pci_svm_config_changed(pci_is_vf(dev) ? pcie_sriov_get_pf(dev) : dev);
 }
 
 void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
@@ -401,12 +468,12 @@ void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
     notifier_list_add(&svm_state(dev)->state_notifiers, notifier);
 }
 
-void pci_svm_config_changed(PCIDevice *dev)
+static void svm_update_enables(PCIDevice *dev)
 {
     PCISVMState *svm = dev->svm;
     unsigned enables;
 
-    qatomic_set(&dev->is_master, svm_powered(dev) &&
+    qatomic_set(&dev->is_master, svm_is_operational(dev) &&
                 (pci_get_word(dev->config + PCI_COMMAND) &
                  PCI_COMMAND_MASTER));
     if (!svm) {
@@ -418,6 +485,32 @@ void pci_svm_config_changed(PCIDevice *dev)
         trace_pci_svm_state(dev->name, dev->is_master, pcie_ats_enabled(dev),
                             pcie_pasid_enabled(dev), pcie_pri_enabled(dev));
         notifier_list_notify(&svm->state_notifiers, dev);
+    }
+}
+
+void pci_svm_config_changed(PCIDevice *dev)
+{
+    PCIDevice **vf = dev->exp.sriov_pf.vf;
+    uint16_t vfs = 0;
+
+    svm_update_enables(dev);
+    /* They use its PASID and PRI capabilities, and depend on its power. */
+    if (vf && qdev_is_realized(DEVICE(dev))) {
+        vfs = pci_get_word(dev->config + dev->exp.sriov_cap +
+                           PCI_SRIOV_TOTAL_VF);
+    }
+    for (uint16_t i = 0; i < vfs; i++) {
+        svm_update_enables(vf[i]);
+    }
+}
+
+void pci_svm_pm_changed(PCIDevice *dev, uint8_t old, uint8_t new)
+{
+    if (old == SVM_PM_D3HOT && new == SVM_PM_D0 &&
+        !(svm_pm_control(dev) & PCI_PM_CTRL_NO_SOFT_RESET)) {
+        pcie_pasid_reset(dev);
+        pcie_ats_reset(dev);
+        pcie_pri_reset(dev);
     }
 }
 

@@ -534,16 +534,15 @@ static bool op_is_granted(const SVMDMAOp *op, const IOMMUTLBEntry *entry)
 static ssize_t op_request_translation(SVMDMAOp *op, PCIATCTicket ticket)
 {
     PCISVMDMA *e = op->engine;
-    uint64_t unit = MAX(e->page_size, 1ULL << pcie_ats_stu(e->dev));
-    uint64_t start = op->addr & ~(unit - 1);
+    uint64_t start = op->addr & ~((uint64_t)e->page_size - 1);
     uint64_t last = op->addr + (op->len - 1);
     size_t length = MIN(last - start, SIZE_MAX - 1) + 1;
     uint32_t errors = 0;
     ssize_t n;
 
-    n = pci_ats_request_translation(e->dev, op->ctx->pasid, op->priv, op->exec,
-                                    start, length, !op->is_write, op->results,
-                                    SVM_DMA_WINDOW, &errors);
+    n = pci_ats_request_part(e->dev, op->ctx->pasid, op->priv, op->exec, start,
+                             length, !op->is_write, op->results,
+                             SVM_DMA_WINDOW, &errors);
     if (n == -ENOMEM) {
         n = SVM_DMA_WINDOW;
     }

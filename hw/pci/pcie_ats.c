@@ -17,6 +17,32 @@ static uint16_t pcie_ats_control(const PCIDevice *dev)
     return cap ? pci_get_word(dev->config + cap + PCI_ATS_CTRL) : 0;
 }
 
+/* What a virtual function lacks is said by its physical function. */
+static const PCIDevice *pcie_ats_owner(const PCIDevice *dev)
+{
+    return pci_is_vf(dev) ? pcie_sriov_get_pf((PCIDevice *)dev) : dev;
+}
+
+uint16_t pcie_ats_control_wmask(const PCIDevice *dev)
+{
+    return PCI_ATS_CTRL_ENABLE | (pci_is_vf(dev) ? 0 : PCI_ATS_CTRL_STU_MASK);
+}
+
+void pcie_ats_set_global_invalidate(PCIDevice *dev)
+{
+    assert(dev->exp.ats_cap);
+    pci_word_test_and_set_mask(dev->config + dev->exp.ats_cap + PCI_ATS_CAP,
+                               PCI_ATS_CAP_GLOBAL_INVALIDATE);
+}
+
+bool pcie_ats_global_invalidate(const PCIDevice *dev)
+{
+    uint16_t cap = dev->exp.ats_cap;
+
+    return cap && (pci_get_word(dev->config + cap + PCI_ATS_CAP) &
+                   PCI_ATS_CAP_GLOBAL_INVALIDATE);
+}
+
 bool pcie_ats_enabled(const PCIDevice *dev)
 {
     return pcie_ats_control(dev) & PCI_ATS_CTRL_ENABLE;
@@ -24,7 +50,9 @@ bool pcie_ats_enabled(const PCIDevice *dev)
 
 unsigned pcie_ats_stu(const PCIDevice *dev)
 {
-    return PCI_ATS_MIN_STU + PCI_ATS_CTRL_STU(pcie_ats_control(dev));
+    uint16_t control = pcie_ats_control(pcie_ats_owner(dev));
+
+    return PCI_ATS_MIN_STU + PCI_ATS_CTRL_STU(control);
 }
 
 void pcie_ats_reset(PCIDevice *dev)

@@ -29,14 +29,24 @@ struct PCIEPRIState {
 
 typedef struct PRIGroup {
     uint64_t key;
+    uint32_t pasid;
     uint32_t requests;
     bool complete;              /* the last request was sent */
 } PRIGroup;
 
-/* Each (function, PASID) has its own 512 indices; VFs share this state. */
+#define PRI_KEY_DEVFN_SHIFT 48
+
+/*
+ * Each (function, PASID) has its own 512 indices, or each function if its
+ * responses carry no PASID. Virtual functions share the state.
+ */
 static uint64_t pri_key(const PCIDevice *dev, uint32_t pasid, uint16_t prgi)
 {
-    return (uint64_t)dev->devfn << 48 | (uint64_t)pasid << 16 | prgi;
+    if (!pcie_pri_response_pasid_required(dev)) {
+        pasid = PCI_NO_PASID;
+    }
+    return (uint64_t)dev->devfn << PRI_KEY_DEVFN_SHIFT |
+           (uint64_t)pasid << 16 | prgi;
 }
 
 /* A virtual function uses the capability of its physical function. */
@@ -99,11 +109,42 @@ void pcie_pri_init(PCIDevice *dev, uint16_t offset,
     pci_set_long(dev->wmask + offset + PCI_PRI_ALLOC_REQ, UINT32_MAX);
 }
 
+static gboolean pri_group_is_of(gpointer key, gpointer value, gpointer devfn)
+{
+    PRIGroup *group = value;
+
+    return group->key >> PRI_KEY_DEVFN_SHIFT == GPOINTER_TO_UINT(devfn);
+}
+
+/* The other functions that share the interface go on waiting for theirs. */
+static void pri_forget_vf(PCIDevice *vf)
+{
+    PCIDevice *owner = pri_owner(vf);
+    PCIEPRIState *pri = owner->exp.pri;
+    GHashTableIter iter;
+    PRIGroup *group;
+
+    if (!pri) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&pri->lock);
+    g_hash_table_foreach_remove(pri->groups, pri_group_is_of,
+                                GUINT_TO_POINTER(vf->devfn));
+    pri->outstanding = 0;
+    g_hash_table_iter_init(&iter, pri->groups);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&group)) {
+        pri->outstanding += group->requests;
+    }
+    pri_update_stopped(owner);
+}
+
 void pcie_pri_exit(PCIDevice *dev)
 {
     PCIEPRIState *pri = g_steal_pointer(&dev->exp.pri);
 
-    if (pri) {
+    if (pci_is_vf(dev)) {
+        pri_forget_vf(dev);
+    } else if (pri) {
         g_hash_table_destroy(pri->groups);
         qemu_mutex_destroy(&pri->lock);
         g_free(pri);
@@ -115,6 +156,10 @@ void pcie_pri_reset(PCIDevice *dev)
     PCIEPRIState *pri = dev->exp.pri;
     uint8_t *config = dev->config + dev->exp.pri_cap;
 
+    if (pci_is_vf(dev)) {
+        pri_forget_vf(dev);
+        return;
+    }
     if (!pri) {
         return;
     }
@@ -124,6 +169,23 @@ void pcie_pri_reset(PCIDevice *dev)
                                  PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
     pci_set_long(config + PCI_PRI_ALLOC_REQ, 0);
     pri->failed = false;
+    pri_forget_groups(dev);
+    pri_update_stopped(dev);
+}
+
+void pcie_pri_post_load(PCIDevice *dev)
+{
+    PCIEPRIState *pri = dev->exp.pri;
+    uint16_t status;
+
+    if (!pri) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&pri->lock);
+    status = pci_get_word(dev->config + dev->exp.pri_cap + PCI_PRI_STATUS);
+    /* Enabled and Stopped at once: that is what a Response Failure leaves. */
+    pri->failed = (pri_control(dev) & PCI_PRI_CTRL_ENABLE) &&
+                  (status & PCI_PRI_STATUS_STOPPED);
     pri_forget_groups(dev);
     pri_update_stopped(dev);
 }
@@ -180,13 +242,15 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev)
             PCI_PRI_STATUS_PASID);
 }
 
-static PRIGroup *pri_find_or_add_group(PCIEPRIState *pri, uint64_t key)
+static PRIGroup *pri_find_or_add_group(PCIEPRIState *pri, uint64_t key,
+                                       uint32_t pasid)
 {
     PRIGroup *group = g_hash_table_lookup(pri->groups, &key);
 
     if (!group) {
         group = g_new0(PRIGroup, 1);
         group->key = key;
+        group->pasid = pasid;
         g_hash_table_insert(pri->groups, &group->key, group);
     }
     return group;
@@ -208,11 +272,11 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
         return -EPERM;
     }
     group = g_hash_table_lookup(pri->groups, &key);
-    if ((group && group->complete) ||
+    if ((group && (group->complete || group->pasid != pasid)) ||
         pri->outstanding >= pri_allocation(owner)) {
         return -EBUSY;
     }
-    group = pri_find_or_add_group(pri, key);
+    group = pri_find_or_add_group(pri, key, pasid);
     group->requests++;
     group->complete = last;
     pri->outstanding++;
@@ -248,23 +312,27 @@ static void pri_set_status(PCIDevice *owner, uint16_t bit)
                                PCI_PRI_STATUS, bit);
 }
 
-bool pcie_pri_end_group(PCIDevice *dev, uint32_t pasid,
+bool pcie_pri_end_group(PCIDevice *dev, uint32_t *pasid,
                         const IOMMUPRIResponse *response)
 {
     PCIDevice *owner = pri_owner(dev);
     PCIEPRIState *pri = owner->exp.pri;
-    uint64_t key = pri_key(dev, pasid, response->prgi);
+    uint64_t key = pri_key(dev, *pasid, response->prgi);
     PRIGroup *group;
 
     if (!pri) {
         return false;
     }
     QEMU_LOCK_GUARD(&pri->lock);
+    if (pri->failed) {
+        return false;           /* further responses are ignored */
+    }
     group = g_hash_table_lookup(pri->groups, &key);
     if (!group || !group->complete) {
         pri_set_status(owner, PCI_PRI_STATUS_UPRGI);
         return false;
     }
+    *pasid = group->pasid;
     pri->outstanding -= group->requests;
     g_hash_table_remove(pri->groups, &key);
     if (response->response_code == IOMMU_PRI_RESP_FAILURE) {

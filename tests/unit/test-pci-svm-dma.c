@@ -86,11 +86,6 @@ bool pcie_ats_enabled(const PCIDevice *dev)
     return fake.ats;
 }
 
-unsigned pcie_ats_stu(const PCIDevice *dev)
-{
-    return 12;
-}
-
 bool pcie_pasid_enabled(const PCIDevice *dev)
 {
     return fake.pasid;
@@ -185,12 +180,10 @@ static IOMMUTLBEntry fake_translate(hwaddr addr, bool priv, bool no_write)
     return e;
 }
 
-ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
-                                    bool priv_req, bool exec_req,
-                                    hwaddr addr, size_t length,
-                                    bool no_write, IOMMUTLBEntry *result,
-                                    size_t result_length,
-                                    uint32_t *err_count)
+ssize_t pci_ats_request_part(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                             bool exec_req, hwaddr addr, size_t length,
+                             bool no_write, IOMMUTLBEntry *result,
+                             size_t result_length, uint32_t *err_count)
 {
     IOMMUAccessFlags need = IOMMU_RO | (no_write ? 0 : IOMMU_WO) |
                             (exec_req ? IOMMU_EXEC : 0);

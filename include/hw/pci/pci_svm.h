@@ -18,11 +18,19 @@
  *   one of its notifiers takes.
  *
  * A function is refused with -EPERM while it is not bus master, is powered
- * off, or while the capability that the call needs is absent or disabled; with
- * -EINVAL when a PASID is wider than the capability or the IOMMU supports, or
- * when an argument is out of range; with -ENODEV when its bus has no IOMMU
- * with SVM, or when its requests are aliased by a conventional bridge.
- * Nothing has been allocated or changed then.
+ * down (D1 to D3, or the power of its slot is off; a virtual function also if
+ * its physical function is), is being unplugged, or while the capability that
+ * the call needs is absent or disabled; with -EINVAL when a PASID is wider than
+ * the capability or the IOMMU supports, or when an argument is out of range;
+ * with -ENODEV when its bus has no IOMMU with SVM, or when it is behind a
+ * conventional bus, where requester IDs are aliases. Nothing has been allocated
+ * or changed then. What prepares, asks or ends is never refused for the state
+ * of the function: pci_iommu_get_iotlb_info(), pci_iommu_init_iotlb_notifier()
+ * and the functions that unregister.
+ *
+ * A device is being unplugged from when its slot loses power, or from when it
+ * begins to be unrealized. A mere request to unplug leaves it as it is: the
+ * guest may need it to comply.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -179,8 +187,8 @@ int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
  * @n: a notifier from pci_iommu_init_iotlb_notifier(); it must stay valid
  *     until it is unregistered
  *
- * Returns: 0, -EPERM (a PASID while PASID is disabled), -EINVAL or -ENODEV;
- * see the top of this header. Neither ATS nor bus mastering need be enabled.
+ * Returns: 0, -EPERM, -EINVAL or -ENODEV; see the top of this header. ATS need
+ * not be enabled yet.
  *
  * Context: BQL.
  */
@@ -212,7 +220,8 @@ int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
  * @priv_req: Privileged Mode Requested; needs a PASID and Privileged Mode
  *     Enable
  * @exec_req: Execute Requested; needs a PASID and Execute Permission Enable
- * @addr: first byte, multiple of the IOMMU's page size
+ * @addr: first byte, multiple of the IOMMU's page size and of the Smallest
+ *     Translation Unit
  * @length: bytes, not 0; @addr + @length may be 2^64
  * @no_write: the device promises not to write: no page becomes dirty, and no
  *     entry carries write permission
@@ -243,6 +252,35 @@ ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
                                     uint32_t *err_count);
 
 /**
+ * pci_ats_request_part: send a translation request, take part of its results
+ *
+ * @dev: the function
+ * @pasid: PASID, or %PCI_NO_PASID
+ * @priv_req: Privileged Mode Requested
+ * @exec_req: Execute Requested
+ * @addr: first byte of interest, multiple of the IOMMU's page size
+ * @length: bytes, not 0; @addr + @length may be 2^64
+ * @no_write: the device promises not to write
+ * @result: array for the translations
+ * @result_length: number of elements of @result
+ * @err_count: set to the number of results that lack a permission that was
+ *     asked for
+ *
+ * As pci_ats_request_translation(), but @addr may be in the midst of a Smallest
+ * Translation Unit. The request begins where the unit does; the results for
+ * what precedes @addr take no room in @result. Software may choose a unit of
+ * 2^31 pages.
+ *
+ * Returns: as pci_ats_request_translation().
+ *
+ * Context: any thread. PCIe r6.0, 10.2.2, 10.2.3 and 10.5.1.3.
+ */
+ssize_t pci_ats_request_part(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                             bool exec_req, hwaddr addr, size_t length,
+                             bool no_write, IOMMUTLBEntry *result,
+                             size_t result_length, uint32_t *err_count);
+
+/**
  * pci_pri_request_page: send a page request message
  *
  * @dev: the function
@@ -252,19 +290,22 @@ ssize_t pci_ats_request_translation(PCIDevice *dev, uint32_t pasid,
  * @addr: an address in the page
  * @lpig: last request of its group
  * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK; an index belongs to
- *     one group of (function, PASID) from its first request to its response
+ *     one group of (function, PASID) from its first request to its response, or
+ *     of the function without PRG Response PASID Required
  * @is_read: read access requested
  * @is_write: write access requested
  *
- * With @lpig and neither @is_read nor @is_write nor @prgi this is a Stop
- * Marker: it takes no credit and gets no response.
+ * With @lpig, a PASID and neither @is_read nor @is_write nor @prgi this is a
+ * Stop Marker: it takes no credit, needs no notifier and gets no response.
  *
  * Returns: 0 when the request was sent, after which the group's response
- * comes to the notifier of @pasid; else no response comes for this request:
+ * comes to the notifier of @pasid, also if responses to this function carry no
+ * PASID; else no response comes for this request:
  * -ENOSPC when the host's queue has no room: nothing is outstanding, and the
  * device may ask again later; -EBUSY when the function has used its Outstanding
  * Page Request Allocation, or when the index's group is complete and awaits
- * its response; -EINVAL also for an index out of range or when no notifier is
+ * its response, or belongs to another PASID of a function whose responses carry
+ * none; -EINVAL also for an index out of range or when no notifier is
  * registered for @pasid; -EPERM, -ENODEV as at the top of this header;
  * -EFAULT when the guest's tables do not let the function send page requests.
  *
@@ -338,12 +379,28 @@ void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier);
  * @dev: the function
  *
  * Hook of the PCI core, after configuration space was written, reset or
- * loaded, and after a change of power: caches bus mastering, and tells the
- * state notifiers when something that they wait for has changed.
+ * loaded, after a change of power, and when unrealizing begins: caches bus
+ * mastering, and tells the state notifiers when something that they wait for
+ * has changed. Those of virtual functions hear of their physical function's.
  *
  * Context: BQL.
  */
 void pci_svm_config_changed(PCIDevice *dev);
+
+/**
+ * pci_svm_pm_changed: software has written PowerState
+ *
+ * @dev: the function
+ * @old: PowerState before, 0 (D0) to 3 (D3hot)
+ * @new: PowerState now
+ *
+ * Hook of the PCI core. Without No_Soft_Reset the way from D3hot to D0 resets
+ * the function: this resets PASID, ATS and PRI. The rest is the device's to
+ * reset.
+ *
+ * Context: BQL. PCIe r6.0, 5.3.1.4 and 7.5.2.2.
+ */
+void pci_svm_pm_changed(PCIDevice *dev, uint8_t old, uint8_t new);
 
 /**
  * pci_svm_exit: free what the function has at this level

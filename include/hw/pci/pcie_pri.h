@@ -83,7 +83,8 @@ void pcie_pri_init(PCIDevice *dev, uint16_t offset,
 /**
  * pcie_pri_reset: clear the control and allocation registers, set Stopped
  *
- * @dev: the function; one without the capability is left alone
+ * @dev: the function; one without the capability is left alone, but for a
+ *     virtual function: the interface that it shares forgets its requests
  *
  * Context: BQL. Called by the PCI core for each kind of reset.
  */
@@ -133,7 +134,8 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev);
  * request is visible to the host, so this must come before.
  *
  * Returns: 0; -EPERM while PRI is disabled; -EBUSY when the allocation is used
- * up or when the group is complete and awaits its response.
+ * up, when the group is complete and awaits its response, or, without PRG
+ * Response PASID Required, when the index is in use with another PASID.
  *
  * Context: any thread.
  */
@@ -157,18 +159,21 @@ void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
  * pcie_pri_end_group: a response arrived; give back the group's credits
  *
  * @dev: the function
- * @pasid: PASID of the response, or %PCI_NO_PASID
+ * @pasid: PASID of the response, or %PCI_NO_PASID; set to that of the group's
+ *     requests, if the response was expected
  * @response: the response
  *
- * An index that is not outstanding sets Unexpected PRG Index. A Response
- * Failure sets its bit, forgets all groups and disables PRI until software
- * enables it again (PCIe r6.0, 10.5.2.3).
+ * Without PRG Response PASID Required the index alone says which group it is,
+ * and the PASID of the response is ignored. An index that is not outstanding
+ * sets Unexpected PRG Index. A Response Failure sets its bit, forgets all
+ * groups and disables PRI until software enables it again; further responses
+ * are ignored until then (PCIe r6.0, 10.5.2.3).
  *
  * Returns: whether the response was expected, and should reach the device.
  *
  * Context: BQL.
  */
-bool pcie_pri_end_group(PCIDevice *dev, uint32_t pasid,
+bool pcie_pri_end_group(PCIDevice *dev, uint32_t *pasid,
                         const IOMMUPRIResponse *response);
 
 /**
@@ -183,6 +188,18 @@ bool pcie_pri_end_group(PCIDevice *dev, uint32_t pasid,
  */
 void pcie_pri_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
                            int len);
+
+/**
+ * pcie_pri_post_load: take over what a migration brought
+ *
+ * @dev: the function
+ *
+ * The control and status registers and the allocation are in configuration
+ * space; requests that were outstanding are forgotten.
+ *
+ * Context: BQL. Hook of the PCI core.
+ */
+void pcie_pri_post_load(PCIDevice *dev);
 
 /**
  * pcie_pri_exit: free the state of pcie_pri_init()

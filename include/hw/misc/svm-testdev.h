@@ -1,0 +1,89 @@
+/*
+ * Registers of the test device of the SVM API (-device svm-testdev)
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_MISC_SVM_TESTDEV_H
+#define HW_MISC_SVM_TESTDEV_H
+
+#define SVM_TESTDEV_VENDOR_ID       0x1234
+#define SVM_TESTDEV_DEVICE_ID       0x0b12
+#define SVM_TESTDEV_VF_DEVICE_ID    0x0b13
+
+/* BAR 0: 64-bit memory, registers of 64 bits, little endian */
+#define SVM_TESTDEV_BAR             0
+#define SVM_TESTDEV_BAR_SIZE        0x4000
+
+/* Capabilities */
+#define SVM_TESTDEV_CAP_PM          0x40
+#define SVM_TESTDEV_CAP_EXP         0x80
+#define SVM_TESTDEV_CAP_SERIAL      0x100
+#define SVM_TESTDEV_CAP_PASID       0x110
+#define SVM_TESTDEV_CAP_ATS         0x118
+#define SVM_TESTDEV_CAP_PRI         0x120
+#define SVM_TESTDEV_CAP_SRIOV       0x140
+
+/* The call: a write makes it, a read is what it returned */
+#define SVM_TESTDEV_CALL            0x000
+#define SVM_TESTDEV_GET_INFO        1   /* to ADDR: bits, to LENGTH: page */
+#define SVM_TESTDEV_REGISTER_IOTLB  2
+#define SVM_TESTDEV_UNREGISTER_IOTLB 3
+#define SVM_TESTDEV_TRANSLATE       4
+#define SVM_TESTDEV_TRANSLATE_PART  5
+#define SVM_TESTDEV_REQUEST_PAGE    6
+#define SVM_TESTDEV_REGISTER_PRI    7
+#define SVM_TESTDEV_UNREGISTER_PRI  8
+
+/* Its arguments; they keep their values, through resets too */
+#define SVM_TESTDEV_PASID           0x008   /* ~0: none */
+#define SVM_TESTDEV_ADDR            0x010
+#define SVM_TESTDEV_LENGTH          0x018
+#define SVM_TESTDEV_FLAGS           0x020
+#define SVM_TESTDEV_FLAG_PRIV       1
+#define SVM_TESTDEV_FLAG_EXEC       2
+#define SVM_TESTDEV_FLAG_NO_WRITE   4
+#define SVM_TESTDEV_FLAG_READ       8
+#define SVM_TESTDEV_FLAG_WRITE      16
+#define SVM_TESTDEV_FLAG_LAST       32
+#define SVM_TESTDEV_PRGI            0x028
+#define SVM_TESTDEV_ROOM            0x030   /* results, 256 at most */
+#define SVM_TESTDEV_ERRORS          0x038   /* result: err_count */
+
+/* Which of the notifiers the call and the registers 0xc0 ... are about */
+#define SVM_TESTDEV_SLOT            0x040
+#define SVM_TESTDEV_SLOTS           8
+
+/* 0: a call is made at once; else when that many ns of the VM have passed */
+#define SVM_TESTDEV_DELAY           0x048
+
+/* Read-only: what the function's state is now */
+#define SVM_TESTDEV_STATE           0x080
+#define SVM_TESTDEV_STATE_MASTER    1
+#define SVM_TESTDEV_STATE_PASID     2
+#define SVM_TESTDEV_STATE_ATS       4
+#define SVM_TESTDEV_STATE_PRI       8
+#define SVM_TESTDEV_STATE_EVENTS    0x088   /* of the state notifier */
+#define SVM_TESTDEV_ALLOCATION      0x090
+#define SVM_TESTDEV_STU             0x098
+
+/* Read-only: what the notifiers of the slot have heard, last event */
+#define SVM_TESTDEV_INV_COUNT       0x0c0
+#define SVM_TESTDEV_INV_ADDR        0x0c8
+#define SVM_TESTDEV_INV_MASK        0x0d0
+#define SVM_TESTDEV_INV_PASID       0x0d8
+#define SVM_TESTDEV_RESP_COUNT      0x0e0
+#define SVM_TESTDEV_RESP_CODE       0x0e8
+#define SVM_TESTDEV_RESP_PRGI       0x0f0
+#define SVM_TESTDEV_REG_END         0x0f8
+
+/* Read-only: results of a translation, four registers each */
+#define SVM_TESTDEV_RESULTS         0x2000
+#define SVM_TESTDEV_RESULT_IOVA     0x00
+#define SVM_TESTDEV_RESULT_ADDR     0x08
+#define SVM_TESTDEV_RESULT_MASK     0x10
+#define SVM_TESTDEV_RESULT_PERM     0x18    /* IOMMUAccessFlags */
+#define SVM_TESTDEV_RESULT_SIZE     0x20
+#define SVM_TESTDEV_RESULTS_MAX     256
+
+#endif /* HW_MISC_SVM_TESTDEV_H */
