@@ -25,6 +25,10 @@
 /* One PASID of a function that somebody listens to */
 typedef struct VTDPASIDRegion {
     IOMMUMemoryRegion iommu;
+    IntelIOMMUState *s;
+    PCIBus *bus;
+    uint8_t devfn;
+    uint32_t pasid;
     unsigned users;
 } VTDPASIDRegion;
 
@@ -126,7 +130,10 @@ IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
     fn = vtd_find_or_add_function(s, bus, devfn);
     region = g_hash_table_lookup(fn->pasids, GUINT_TO_POINTER(pasid));
     if (!region) {
-        region = g_new0(VTDPASIDRegion, 1);
+        region = g_new(VTDPASIDRegion, 1);
+        *region = (VTDPASIDRegion) {
+            .s = s, .bus = bus, .devfn = devfn, .pasid = pasid,
+        };
         /* Without owner and name: a QOM child per PASID would cost KiBs. */
         memory_region_init_iommu(&region->iommu, sizeof(region->iommu),
                                  TYPE_VTD_PASID_REGION, NULL, NULL,
@@ -248,9 +255,77 @@ bool vtd_process_pasid_cache_desc(IntelIOMMUState *s, VTDInvDesc *desc)
     return true;
 }
 
+/* An untranslated request with PASID; the others carry a physical address. */
+static VTDFaultReason vtd_translate_with_pasid(VTDPASIDRegion *region,
+                                               hwaddr addr, bool is_write,
+                                               VTDMapping *mapping)
+{
+    IntelIOMMUState *s = region->s;
+    VTDRequestContext ctx;
+    VTDFaultReason fault;
+
+    fault = vtd_request_begin(s, region->bus, region->devfn, region->pasid,
+                              VTD_REQUEST_UNTRANSLATED, &ctx);
+    if (!fault) {
+        fault = vtd_walk_one(s, &ctx.ce, &ctx.pe, addr, is_write, mapping);
+    }
+    vtd_request_end(s, &ctx);
+    if (fault) {
+        vtd_record_fault(s, &ctx, fault, addr,
+                         is_write ? IOMMU_WO : IOMMU_RO);
+    }
+    return fault;
+}
+
+static IOMMUTLBEntry vtd_pasid_region_translate(IOMMUMemoryRegion *iommu,
+                                                hwaddr addr,
+                                                IOMMUAccessFlags flag,
+                                                int iommu_idx)
+{
+    VTDPASIDRegion *region = container_of(iommu, VTDPASIDRegion, iommu);
+    IOMMUTLBEntry entry = {
+        .target_as = &address_space_memory, .pasid = region->pasid,
+    };
+    VTDMapping m;
+
+    /*
+     * Without translation nobody knows the PASID (4.1); a translated request
+     * with PASID is malformed.
+     */
+    if (!region->s->dmar_enabled || iommu_idx == PCI_AT_TRANSLATED ||
+        vtd_translate_with_pasid(region, addr, flag & IOMMU_WO, &m)) {
+        return entry;
+    }
+    entry.iova = addr & ~m.mask;
+    entry.translated_addr = m.target;
+    entry.addr_mask = m.mask;
+    entry.perm = m.perm & IOMMU_RW;
+    return entry;
+}
+
+static int vtd_pasid_region_index(IOMMUMemoryRegion *iommu, MemTxAttrs attrs)
+{
+    return attrs.unspecified ? PCI_AT_UNTRANSLATED : attrs.address_type;
+}
+
+static int vtd_pasid_region_num_indexes(IOMMUMemoryRegion *iommu)
+{
+    return PCI_AT_TRANSLATED + 1;
+}
+
+static void vtd_pasid_region_class_init(ObjectClass *klass, void *data)
+{
+    IOMMUMemoryRegionClass *imrc = IOMMU_MEMORY_REGION_CLASS(klass);
+
+    imrc->translate = vtd_pasid_region_translate;
+    imrc->attrs_to_index = vtd_pasid_region_index;
+    imrc->num_indexes = vtd_pasid_region_num_indexes;
+}
+
 static const TypeInfo vtd_pasid_region_info = {
     .name = TYPE_VTD_PASID_REGION,
     .parent = TYPE_IOMMU_MEMORY_REGION,
+    .class_init = vtd_pasid_region_class_init,
 };
 
 static void vtd_pasid_register_types(void)

@@ -16,6 +16,7 @@
 #include "qemu/timer.h"
 #include "qom/object.h"
 #include "hw/misc/svm-testdev.h"
+#include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pcie.h"
 #include "hw/qdev-properties.h"
@@ -191,6 +192,53 @@ static int svm_testdev_register_pri(SVMTestdev *s)
                                      &slot->pri);
 }
 
+static MemTxResult svm_testdev_dma_plain(SVMTestdev *s, uint64_t *data,
+                                         dma_addr_t len, DMADirection dir)
+{
+    PCIDevice *dev = &s->parent_obj;
+    const MemTxAttrs attrs = {
+        .requester_id = pci_requester_id(dev),
+        .address_type = svm_testdev_flag(s, SVM_TESTDEV_FLAG_TRANSLATED)
+                        ? PCI_AT_TRANSLATED : PCI_AT_UNTRANSLATED,
+    };
+
+    return dma_memory_rw(pci_get_address_space(dev),
+                         s->reg[REG(SVM_TESTDEV_ADDR)], data, len, dir, attrs);
+}
+
+static int64_t svm_testdev_dma_pasid(SVMTestdev *s, uint64_t *data,
+                                     dma_addr_t len, DMADirection dir)
+{
+    PCIDevice *dev = &s->parent_obj;
+    AddressSpace *as;
+    int64_t ret;
+    int err;
+
+    as = pci_pasid_get_address_space(dev, svm_testdev_pasid(s), &err);
+    if (!as) {
+        return err;
+    }
+    ret = pci_pasid_dma_rw(dev, as, s->reg[REG(SVM_TESTDEV_ADDR)], data, len,
+                           dir == DMA_DIRECTION_FROM_DEVICE);
+    pci_pasid_put_address_space(dev, as);
+    return ret;
+}
+
+static int64_t svm_testdev_dma(SVMTestdev *s, DMADirection dir)
+{
+    uint64_t data = cpu_to_le64(s->reg[REG(SVM_TESTDEV_DATA)]);
+    dma_addr_t len = MIN(s->reg[REG(SVM_TESTDEV_LENGTH)], sizeof(data));
+    int64_t ret;
+
+    ret = svm_testdev_pasid(s) == PCI_NO_PASID
+          ? svm_testdev_dma_plain(s, &data, len, dir)
+          : svm_testdev_dma_pasid(s, &data, len, dir);
+    if (dir == DMA_DIRECTION_TO_DEVICE && !ret) {
+        s->reg[REG(SVM_TESTDEV_DATA)] = le64_to_cpu(data);
+    }
+    return ret;
+}
+
 static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
 {
     switch (call) {
@@ -211,6 +259,10 @@ static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
     case SVM_TESTDEV_UNREGISTER_PRI:
         pci_pri_unregister_notifier(&s->parent_obj, svm_testdev_pasid(s));
         return 0;
+    case SVM_TESTDEV_DMA_READ:
+        return svm_testdev_dma(s, DMA_DIRECTION_TO_DEVICE);
+    case SVM_TESTDEV_DMA_WRITE:
+        return svm_testdev_dma(s, DMA_DIRECTION_FROM_DEVICE);
     default:
         return -ENOSYS;
     }

@@ -15,6 +15,7 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_svm.h"
+#include "system/dma.h"
 #include "pci-internal.h"
 #include "trace.h"
 
@@ -534,4 +535,77 @@ void pci_svm_exit(PCIDevice *dev)
     qemu_mutex_destroy(&svm->lock);
     g_free(svm);
     dev->svm = NULL;
+}
+
+/*
+ * Untranslated requests with PASID
+ */
+
+typedef struct SVMAddressSpace {
+    struct rcu_head rcu;
+    AddressSpace as;
+    SVMRequester req;
+    uint32_t pasid;
+} SVMAddressSpace;
+
+AddressSpace *pci_pasid_get_address_space(PCIDevice *dev, uint32_t pasid,
+                                          int *err)
+{
+    SVMAddressSpace *space = g_new0(SVMAddressSpace, 1);
+    IOMMUMemoryRegion *region;
+    int ret = svm_check_call(dev, &space->req, pasid);
+
+    assert(bql_locked());
+    if (pasid == PCI_NO_PASID) {
+        ret = -EINVAL;
+    }
+    if (ret) {
+        g_free(space);
+        *err = ret;
+        return NULL;
+    }
+    region = space->req.ops->get_iotlb_region(space->req.bus, space->req.opaque,
+                                              space->req.devfn, pasid);
+    space->pasid = pasid;
+    address_space_init(&space->as, MEMORY_REGION(region), "pci-pasid");
+    trace_pci_pasid_address_space(dev->name, pasid, true);
+    return &space->as;
+}
+
+static void svm_free_address_space(SVMAddressSpace *space)
+{
+    space->req.ops->put_iotlb_region(space->req.bus, space->req.opaque,
+                                     space->req.devfn, space->pasid);
+    g_free(space);
+}
+
+/* Only now is the flat view on its way, which looks at its regions once more */
+static void svm_release_address_space(SVMAddressSpace *space)
+{
+    call_rcu(space, svm_free_address_space, rcu);
+}
+
+void pci_pasid_put_address_space(PCIDevice *dev, AddressSpace *as)
+{
+    SVMAddressSpace *space = container_of(as, SVMAddressSpace, as);
+
+    assert(bql_locked());
+    trace_pci_pasid_address_space(dev->name, space->pasid, false);
+    address_space_destroy(as);
+    call_rcu(space, svm_release_address_space, rcu);
+}
+
+MemTxResult pci_pasid_dma_rw(PCIDevice *dev, AddressSpace *as, hwaddr addr,
+                             void *buf, hwaddr len, bool is_write)
+{
+    const MemTxAttrs attrs = { .requester_id = pci_requester_id(dev) };
+    SVMAddressSpace *space = container_of(as, SVMAddressSpace, as);
+    SVMRequester req;
+
+    if (svm_check_call(dev, &req, space->pasid)) {
+        return MEMTX_ACCESS_ERROR;
+    }
+    return dma_memory_rw(as, addr, buf, len,
+                         is_write ? DMA_DIRECTION_FROM_DEVICE
+                                  : DMA_DIRECTION_TO_DEVICE, attrs);
 }

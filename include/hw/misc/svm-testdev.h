@@ -34,6 +34,8 @@
 #define SVM_TESTDEV_REQUEST_PAGE    6
 #define SVM_TESTDEV_REGISTER_PRI    7
 #define SVM_TESTDEV_UNREGISTER_PRI  8
+#define SVM_TESTDEV_DMA_READ        9   /* of up to 8 bytes, to DATA */
+#define SVM_TESTDEV_DMA_WRITE       10  /* of DATA */
 
 /* Its arguments; they keep their values, through resets too */
 #define SVM_TESTDEV_PASID           0x008   /* ~0: none */
@@ -46,6 +48,7 @@
 #define SVM_TESTDEV_FLAG_READ       8
 #define SVM_TESTDEV_FLAG_WRITE      16
 #define SVM_TESTDEV_FLAG_LAST       32
+#define SVM_TESTDEV_FLAG_TRANSLATED 64  /* address type of a DMA */
 #define SVM_TESTDEV_PRGI            0x028
 #define SVM_TESTDEV_ROOM            0x030   /* results, 256 at most */
 #define SVM_TESTDEV_ERRORS          0x038   /* result: err_count */
@@ -56,6 +59,9 @@
 
 /* 0: a call is made at once; else when that many ns of the VM have passed */
 #define SVM_TESTDEV_DELAY           0x048
+
+/* What a DMA writes, or has read */
+#define SVM_TESTDEV_DATA            0x050
 
 /* Read-only: what the function's state is now */
 #define SVM_TESTDEV_STATE           0x080

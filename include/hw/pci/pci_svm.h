@@ -413,4 +413,55 @@ void pci_svm_pm_changed(PCIDevice *dev, uint8_t old, uint8_t new);
  */
 void pci_svm_exit(PCIDevice *dev);
 
+/**
+ * pci_pasid_get_address_space: memory as untranslated requests with PASID see it
+ *
+ * @dev: the function; it needs the PASID capability, and neither ATS nor PRI
+ * @pasid: a PASID
+ * @err: set to -errno when there is none: -ENODEV without an IOMMU that knows
+ *     PASIDs, or behind a conventional bus; -EPERM when @dev is no bus master or
+ *     its PASID capability is not enabled; -EINVAL when @pasid does not fit
+ *     the capability's width or the IOMMU's
+ *
+ * For devices that have no translation cache of their own: the IOMMU translates
+ * each access, and each that it refuses is a fault. An address space costs KiBs
+ * and makes changes of the memory map slower; a device with many PASIDs keeps
+ * those in use only, or uses ATS.
+ *
+ * Returns: an address space for the memory API, which the caller ends by
+ * pci_pasid_put_address_space(); NULL with @err set.
+ *
+ * Context: BQL. PCIe r6.0, 6.20.
+ */
+AddressSpace *pci_pasid_get_address_space(PCIDevice *dev, uint32_t pasid,
+                                          int *err);
+
+/**
+ * pci_pasid_put_address_space: end the use of an address space of a PASID
+ *
+ * @dev: the function
+ * @as: from pci_pasid_get_address_space(); nothing of it is mapped
+ *
+ * Context: BQL.
+ */
+void pci_pasid_put_address_space(PCIDevice *dev, AddressSpace *as);
+
+/**
+ * pci_pasid_dma_rw: access memory by an untranslated request with PASID
+ *
+ * @dev: the function
+ * @as: from pci_pasid_get_address_space()
+ * @addr: address in the PASID's address space
+ * @buf: data
+ * @len: bytes
+ * @is_write: write memory, else read it
+ *
+ * Returns: a MemTxResult; %MEMTX_ACCESS_ERROR too when the function is no bus
+ * master or its PASID capability is not enabled now.
+ *
+ * Context: any thread, with or without the BQL.
+ */
+MemTxResult pci_pasid_dma_rw(PCIDevice *dev, AddressSpace *as, hwaddr addr,
+                             void *buf, hwaddr len, bool is_write);
+
 #endif /* QEMU_PCI_SVM_H */

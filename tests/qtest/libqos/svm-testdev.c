@@ -96,9 +96,14 @@ void qtestdev_enable_pri(QTestdev *t, uint32_t allocation)
 
 void qtestdev_start(QTestdev *t, const char *opts)
 {
+    qtestdev_start_with(t, "", opts);
+}
+
+void qtestdev_start_with(QTestdev *t, const char *iommu_opts, const char *opts)
+{
     g_autofree char *devices = g_strdup_printf("-device svm,addr=4 "
         "-device svm-testdev,id=testdev,addr=6%s", opts);
-    QVTDSVM *f = qvtd_svm_start_machine("", devices);
+    QVTDSVM *f = qvtd_svm_start_machine(iommu_opts, devices);
 
     qvtd_svm_attach(f, QPCI_DEVFN(4, 0));
     qvtd_enable_prq(f->v, 0);
@@ -270,6 +275,21 @@ uint64_t qtestdev_result(QTestdev *t, unsigned int n, uint64_t reg)
 {
     return qtestdev_reg(t, SVM_TESTDEV_RESULTS + n * SVM_TESTDEV_RESULT_SIZE +
                            reg);
+}
+
+MemTxResult qtestdev_dma(QTestdev *t, uint64_t addr, bool is_write,
+                         unsigned int flags, uint64_t *data)
+{
+    MemTxResult ret;
+
+    qtestdev_set(t, SVM_TESTDEV_ADDR, addr);
+    qtestdev_set(t, SVM_TESTDEV_LENGTH, sizeof(*data));
+    qtestdev_set(t, SVM_TESTDEV_FLAGS, flags);
+    qtestdev_set(t, SVM_TESTDEV_DATA, *data);
+    ret = qtestdev_call(t, is_write ? SVM_TESTDEV_DMA_WRITE
+                                    : SVM_TESTDEV_DMA_READ);
+    *data = qtestdev_reg(t, SVM_TESTDEV_DATA);
+    return ret;
 }
 
 int64_t qtestdev_request(QTestdev *t, uint16_t prgi, bool last)

@@ -53,6 +53,15 @@ extern const unsigned int qtestdev_calls[5];
 void qtestdev_start(QTestdev *t, const char *opts);
 
 /**
+ * qtestdev_start_with: qtestdev_start() with options of the IOMMU
+ * @t: filled in
+ * @iommu_opts: further options of -device intel-iommu,svm=on, or ""
+ * @opts: options of the device, each with a comma before, or ""
+ */
+void qtestdev_start_with(QTestdev *t, const char *iommu_opts,
+                         const char *opts);
+
+/**
  * qtestdev_start_behind: the same with the device behind a bridge
  * @t: filled in
  * @bridge: the bridge with its options, without id and addr
@@ -208,6 +217,19 @@ int64_t qtestdev_translate(QTestdev *t, uint64_t addr, uint64_t length,
  * @reg: SVM_TESTDEV_RESULT_*
  */
 uint64_t qtestdev_result(QTestdev *t, unsigned int n, uint64_t reg);
+
+/**
+ * qtestdev_dma: access 8 bytes of memory, with the PASID of @t if it has one
+ * @t: the function
+ * @addr: address
+ * @is_write: write @data, else read it
+ * @flags: SVM_TESTDEV_FLAG_TRANSLATED or 0
+ * @data: the bytes, little endian
+ *
+ * Returns: MEMTX_OK, or why not.
+ */
+MemTxResult qtestdev_dma(QTestdev *t, uint64_t addr, bool is_write,
+                         unsigned int flags, uint64_t *data);
 
 /**
  * qtestdev_request: send a page request for reading

@@ -23,6 +23,7 @@ QVTD *qvtd_new(QTestState *qts, bool scalable)
     v->heap = QVTD_HEAP_BASE;
     v->heap_end = QVTD_HEAP_BASE + QVTD_HEAP_SIZE;
     v->scalable = scalable;
+    v->levels = 4;
     v->root = qvtd_alloc_page(v);
     v->wait_addr = qvtd_alloc_page(v);
     return v;
@@ -110,7 +111,7 @@ void qvtd_set_legacy_context(QVTD *v, uint16_t sid, uint64_t tt, uint16_t did,
     uint64_t ce = qvtd_context_addr(v, sid);
 
     g_assert(!v->scalable);
-    qtest_writeq(v->qts, ce + 8, (uint64_t)did << 8 | QVTD_LEGACY_AW_48);
+    qtest_writeq(v->qts, ce + 8, (uint64_t)did << 8 | (v->levels - 2));
     qtest_writeq(v->qts, ce, table | tt | VTD_CONTEXT_ENTRY_P);
 }
 
@@ -135,8 +136,8 @@ void qvtd_set_pasid_entry(QVTD *v, uint64_t dir, uint32_t pasid,
                           const QVTDPasidEntry *pe)
 {
     uint64_t addr = qvtd_pasid_entry_addr(v, dir, pasid);
-    bool fs = pe->pgtt == QVTD_PGTT_FS;
-    uint64_t qw0 = QVTD_PE_AW_48 << QVTD_PE_AW_SHIFT |
+    bool fs = pe->pgtt == QVTD_PGTT_FS || pe->pgtt == QVTD_PGTT_NESTED;
+    uint64_t qw0 = (uint64_t)(v->levels - 2) << QVTD_PE_AW_SHIFT |
                    (uint64_t)pe->pgtt << QVTD_PE_PGTT_SHIFT;
 
     if (!pe->absent) {
@@ -147,7 +148,7 @@ void qvtd_set_pasid_entry(QVTD *v, uint64_t dir, uint32_t pasid,
     }
     qtest_writeq(v->qts, addr + 16, fs ? pe->table | pe->flags : 0);
     qtest_writeq(v->qts, addr + 8, pe->did);
-    qtest_writeq(v->qts, addr, fs ? qw0 : qw0 | pe->table);
+    qtest_writeq(v->qts, addr, qw0 | (fs ? pe->second : pe->table));
 }
 
 /* Paging structures */
@@ -159,7 +160,7 @@ static uint64_t qvtd_pte_index(uint64_t iova, int level)
 
 uint64_t qvtd_pte_addr(QVTD *v, uint64_t table, uint64_t iova, int level)
 {
-    for (int l = 4; l > level; l--) {
+    for (int l = v->levels; l > level; l--) {
         table = qtest_readq(v->qts, table + qvtd_pte_index(iova, l) * 8);
         table &= QVTD_PTE_ADDR_MASK;
         g_assert_cmpuint(table, !=, 0);
@@ -175,7 +176,7 @@ uint64_t qvtd_pte(QVTD *v, uint64_t table, uint64_t iova, int level)
 static void qvtd_map(QVTD *v, uint64_t table, uint64_t iova, int level,
                      uint64_t leaf, uint64_t non_leaf)
 {
-    for (int l = 4; l > level; l--) {
+    for (int l = v->levels; l > level; l--) {
         uint64_t addr = table + qvtd_pte_index(iova, l) * 8;
         uint64_t pte = qtest_readq(v->qts, addr);
 
@@ -444,6 +445,8 @@ bool qvtd_pop_fault(QVTD *v, QVTDFault *fault)
     }
     *fault = (QVTDFault) {
         .sid = extract64(hi, 0, 16),
+        .page_request = extract64(hi, 28, 1) && !(hi & VTD_FRCD_T),
+        .at = extract64(hi, 60, 2),
         .priv = extract64(hi, 29, 1),
         .exec = extract64(hi, 30, 1),
         .has_pasid = extract64(hi, 31, 1),

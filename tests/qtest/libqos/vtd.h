@@ -29,7 +29,6 @@
 #define QVTD_CE_PDTS_SHIFT      9
 
 /* Legacy-mode context entry (VT-d 9.3), address width of 48 bits */
-#define QVTD_LEGACY_AW_48       2ULL
 
 /* PASID directory entry (VT-d 9.5) */
 #define QVTD_PDE_P              (1ULL << 0)
@@ -43,7 +42,6 @@
 #define QVTD_PE_P               (1ULL << 0)
 #define QVTD_PE_FPD             (1ULL << 1)
 #define QVTD_PE_AW_SHIFT        2
-#define QVTD_PE_AW_48           2ULL
 #define QVTD_PE_PGTT_SHIFT      6
 #define QVTD_PE_SRE             (1ULL << 0)
 #define QVTD_PE_ERE             (1ULL << 1)
@@ -128,6 +126,9 @@
  * @wait_data: status of the latest wait descriptor
  * @prq: guest physical address of the page request queue
  * @prq_order: the queue is 2^prq_order pages long
+ * @levels: of the paging structures that are built and of entries that are
+ *     written, 3 to 5; 4 at first. First stage of 5 levels wants
+ *     QVTD_PE_FSPM_5LEVEL, too.
  */
 typedef struct QVTD {
     QTestState *qts;
@@ -143,6 +144,7 @@ typedef struct QVTD {
     uint32_t wait_data;
     uint64_t prq;
     unsigned int prq_order;
+    int levels;
 } QVTD;
 
 /**
@@ -157,7 +159,9 @@ typedef struct QVTDDesc {
  * struct QVTDPasidEntry - the fields of a PASID table entry
  * @pgtt: QVTD_PGTT_*
  * @did: domain ID
- * @table: guest physical address of the top paging structure
+ * @table: guest physical address of the top paging structure, of the first
+ *     stage if there are two
+ * @second: that of the second stage, if the first is nested in it
  * @flags: bits of the third word (QVTD_PE_SRE and so on), first stage only
  * @fpd: fault processing is disabled
  * @absent: leave P clear
@@ -166,6 +170,7 @@ typedef struct QVTDPasidEntry {
     unsigned int pgtt;
     uint16_t did;
     uint64_t table;
+    uint64_t second;
     uint64_t flags;
     bool fpd;
     bool absent;
@@ -181,6 +186,8 @@ typedef struct QVTDPasidEntry {
  * @pasid: its PASID
  * @exec: the request was an execute request
  * @priv: the request was a privileged one
+ * @at: its address type: 0 untranslated, 1 translation request, 2 translated
+ * @page_request: it was a page request
  */
 typedef struct QVTDFault {
     uint8_t reason;
@@ -191,6 +198,8 @@ typedef struct QVTDFault {
     uint32_t pasid;
     bool exec;
     bool priv;
+    unsigned int at;
+    bool page_request;
 } QVTDFault;
 
 /**
@@ -329,7 +338,7 @@ void qvtd_set_pasid_entry(QVTD *v, uint64_t dir, uint32_t pasid,
 /**
  * qvtd_pte_addr: address of a paging entry, first or second stage
  * @v: VT-d unit
- * @table: guest physical address of the top structure, 4 levels
+ * @table: guest physical address of the top structure, of @v->levels
  * @iova: input address
  * @level: 4 (PML4E) to 1 (PTE)
  *
@@ -367,7 +376,7 @@ void qvtd_fs_map(QVTD *v, uint64_t table, uint64_t iova, uint64_t pa,
 /**
  * qvtd_ss_map: map one page in a second-stage table
  * @v: VT-d unit
- * @table: guest physical address of the top table, 4 levels
+ * @table: guest physical address of the top table, of @v->levels
  * @iova: input address, aligned to the page size
  * @pa: output address, likewise
  * @level: 1 for 4 KiB, 2 for 2 MiB, 3 for 1 GiB

@@ -1,0 +1,928 @@
+/*
+ * QTest testcase for SVM: translation requests through each kind of table that
+ * VT-d has: first stage, second stage, nested, pass-through, legacy mode
+ *
+ * VT-d rev 4.1, 3.4 to 3.8, 4.2 and 9.3 to 9.9.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "exec/memory.h"
+#include "libqos/svm-testdev.h"
+
+#define PAGE        (4 * KiB)
+#define DID         7
+#define RID_PASID   5
+
+/* Aligned to 1 GiB */
+#define IOVA        0x3540000000ULL
+#define PA          (1 * GiB)
+
+/* Where the first stage believes that memory is, under a second */
+#define NESTED      (1ULL << 38)
+
+/* IOMMUAccessFlags as a number */
+#define NONE        IOMMU_NONE
+#define RO          IOMMU_RO
+#define WO          IOMMU_WO
+#define RW          IOMMU_RW
+
+#define NO_WRITE    SVM_TESTDEV_FLAG_NO_WRITE
+#define EXEC        SVM_TESTDEV_FLAG_EXEC
+#define PRIV        SVM_TESTDEV_FLAG_PRIV
+
+#define TT_LEGACY   100     /* a kind of table that is no PGTT */
+
+/* A kind of table */
+typedef struct Kind {
+    const char *name;
+    const char *iommu_opts;
+    unsigned int pgtt;
+    int levels;
+    bool rid;               /* requests have no PASID */
+    uint64_t iova;
+} Kind;
+
+typedef struct Machine {
+    QTestdev t;
+    QVTD *v;
+    const Kind *k;
+    uint64_t table;
+    uint64_t second;
+} Machine;
+
+static const Kind first_stage = {
+    "first-stage", "", QVTD_PGTT_FS, 4, .iova = IOVA,
+};
+static const Kind second_stage = {
+    "second-stage", "", QVTD_PGTT_SS, 4, .iova = IOVA,
+};
+static const Kind nested = {
+    "nested", "", QVTD_PGTT_NESTED, 4, .iova = IOVA,
+};
+static const Kind legacy = {
+    "legacy-mode", "", TT_LEGACY, 4, true, IOVA,
+};
+static const Kind five_levels = {
+    "5-level-first-stage", "aw-bits=57", QVTD_PGTT_FS, 5,
+    .iova = 0x00a5b6c440000000ULL,
+};
+
+static bool is_first(const Kind *k)
+{
+    return k->pgtt == QVTD_PGTT_FS || k->pgtt == QVTD_PGTT_NESTED;
+}
+
+/* Tables */
+
+static void set_entry(Machine *m, uint64_t flags)
+{
+    uint32_t pasid = m->k->rid ? RID_PASID : QVTD_SVM_PASID;
+    QVTDPasidEntry pe = {
+        .pgtt = m->k->pgtt, .did = DID, .table = m->table,
+        .second = m->second,
+        .flags = flags | (m->v->levels == 5 ? QVTD_PE_FSPM_5LEVEL : 0),
+    };
+
+    qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
+}
+
+/* Root and context tables of legacy mode instead of those of the fixture */
+static void enter_legacy_mode(Machine *m, uint64_t tt)
+{
+    qvtd_set_translation(m->v, false);
+    m->v->scalable = false;
+    m->v->root = qvtd_alloc_page(m->v);
+    qvtd_set_legacy_context(m->v, m->t.sid, tt, DID, m->table);
+    qvtd_set_root(m->v);
+    qvtd_set_translation(m->v, true);
+}
+
+/* The first stage finds its tables where they are, and data above NESTED */
+static void map_second_stage(Machine *m)
+{
+    m->second = qvtd_alloc_page(m->v);
+    for (uint64_t pa = 0; pa < 2 * GiB; pa += GiB) {
+        qvtd_ss_map(m->v, m->second, pa, pa, 3, QVTD_SS_RW);
+        qvtd_ss_map(m->v, m->second, NESTED + pa, pa, 3, QVTD_SS_RW);
+    }
+}
+
+static void start(Machine *m, const Kind *k)
+{
+    *m = (Machine) { .k = k };
+    qtestdev_start_with(&m->t, k->iommu_opts, "");
+    m->v = m->t.f->v;
+    m->v->levels = k->levels;
+    m->table = qvtd_alloc_page(m->v);
+    if (k->pgtt == QVTD_PGTT_NESTED) {
+        map_second_stage(m);
+    }
+    if (k->rid) {
+        m->t.pasid = QVTD_NO_PASID;
+    }
+    if (k->pgtt == TT_LEGACY) {
+        enter_legacy_mode(m, VTD_CONTEXT_TT_DEV_IOTLB);
+        return;
+    }
+    set_entry(m, 0);
+    qvtd_set_context(m->v, m->t.sid, QVTD_SVM_CONTEXT, QVTD_SVM_PDTS,
+                     m->t.f->dir, k->rid ? RID_PASID : 0);
+    qvtd_inv_all(m->v);
+}
+
+static void stop(Machine *m)
+{
+    qtestdev_stop(&m->t);
+}
+
+static void map_flags(Machine *m, uint64_t iova, uint64_t pa, int level,
+                      uint64_t flags)
+{
+    if (m->k->pgtt == QVTD_PGTT_NESTED) {
+        pa += NESTED;
+    }
+    if (is_first(m->k)) {
+        qvtd_fs_map(m->v, m->table, iova, pa, level, flags);
+    } else {
+        qvtd_ss_map(m->v, m->table, iova, pa, level, flags);
+    }
+}
+
+static void map(Machine *m, uint64_t iova, uint64_t pa, int level, bool write)
+{
+    if (is_first(m->k)) {
+        map_flags(m, iova, pa, level, write ? QVTD_FS_USER_RW
+                                            : QVTD_FS_USER_RO);
+    } else {
+        map_flags(m, iova, pa, level, write ? QVTD_SS_RW : QVTD_SS_R);
+    }
+}
+
+/* Requests */
+
+static int64_t translate(Machine *m, uint64_t addr, unsigned int flags)
+{
+    return qtestdev_translate(&m->t, addr, PAGE, flags);
+}
+
+static void expect_result(Machine *m, unsigned int n, uint64_t iova,
+                          uint64_t pa, uint64_t size, unsigned int perm)
+{
+    QTestdev *t = &m->t;
+
+    g_assert_cmphex(qtestdev_result(t, n, SVM_TESTDEV_RESULT_IOVA), ==, iova);
+    g_assert_cmphex(qtestdev_result(t, n, SVM_TESTDEV_RESULT_MASK), ==,
+                    size - 1);
+    g_assert_cmphex(qtestdev_result(t, n, SVM_TESTDEV_RESULT_ADDR), ==, pa);
+    g_assert_cmphex(qtestdev_result(t, n, SVM_TESTDEV_RESULT_PERM), ==, perm);
+}
+
+/* One page at @iova that leads to @pa, asked for by an address in it */
+static void expect_page(Machine *m, uint64_t iova, uint64_t pa, uint64_t size,
+                        unsigned int flags, unsigned int perm)
+{
+    g_assert_cmpint(translate(m, iova + size - PAGE, flags), ==, 1);
+    expect_result(m, 0, iova, perm ? pa : 0, size, perm);
+}
+
+static void expect_perm(Machine *m, uint64_t addr, unsigned int flags,
+                        unsigned int perm)
+{
+    g_assert_cmpint(translate(m, addr, flags), ==, 1);
+    g_assert_cmphex(qtestdev_result(&m->t, 0, SVM_TESTDEV_RESULT_PERM), ==,
+                    perm);
+}
+
+static QVTDFault take_fault(Machine *m, unsigned int reason)
+{
+    QVTDFault fault;
+
+    g_assert(qvtd_pop_fault(m->v, &fault));
+    g_assert_cmphex(fault.reason, ==, reason);
+    g_assert_cmphex(fault.sid, ==, m->t.sid);
+    g_assert_cmpint(fault.has_pasid, ==, m->t.pasid != QVTD_NO_PASID);
+    if (fault.has_pasid) {
+        g_assert_cmphex(fault.pasid, ==, m->t.pasid);
+    }
+    return fault;
+}
+
+/* The request as a whole is refused */
+static void expect_refusal(Machine *m, unsigned int reason)
+{
+    QVTDFault fault;
+
+    g_assert_cmpint(translate(m, m->k->iova, 0), ==, -EFAULT);
+    fault = take_fault(m, reason);
+    g_assert_cmphex(fault.addr, ==, m->k->iova);
+    g_assert_cmphex(fault.at, ==, 1);
+    g_assert(!fault.page_request);
+}
+
+/* A table on the way is broken: a hole, and a fault */
+static void expect_broken(Machine *m, uint64_t iova, unsigned int reason)
+{
+    expect_perm(m, iova, 0, NONE);
+    take_fault(m, reason);
+}
+
+static void change_pte(Machine *m, uint64_t table, uint64_t iova, int level,
+                       uint64_t clear, uint64_t set)
+{
+    uint64_t addr = qvtd_pte_addr(m->v, table, iova, level);
+
+    qtest_writeq(m->t.qts, addr, (qtest_readq(m->t.qts, addr) & ~clear) | set);
+}
+
+/*
+ * What all kinds have in common
+ */
+
+static const Kind kinds[] = {
+    { "first-stage", "", QVTD_PGTT_FS, 4, .iova = IOVA },
+    { "first-stage-of-RID_PASID", "", QVTD_PGTT_FS, 4, true, IOVA },
+    { "5-level-first-stage", "aw-bits=57", QVTD_PGTT_FS, 5,
+      .iova = 0x00a5b6c440000000ULL },
+    { "4-level-first-stage-of-a-unit-with-5-levels", "aw-bits=57",
+      QVTD_PGTT_FS, 4, .iova = IOVA },
+    { "second-stage", "", QVTD_PGTT_SS, 4, .iova = IOVA },
+    { "second-stage-of-RID_PASID", "", QVTD_PGTT_SS, 4, true, IOVA },
+    { "3-level-second-stage", "", QVTD_PGTT_SS, 3, .iova = IOVA },
+    { "5-level-second-stage", "aw-bits=57", QVTD_PGTT_SS, 5,
+      .iova = 0x0165b6c440000000ULL },
+    { "nested", "", QVTD_PGTT_NESTED, 4, .iova = IOVA },
+    { "nested-of-RID_PASID", "", QVTD_PGTT_NESTED, 4, true, IOVA },
+    { "5-level-nested", "aw-bits=57", QVTD_PGTT_NESTED, 5,
+      .iova = 0x00a5b6c440000000ULL },
+    { "legacy-mode", "", TT_LEGACY, 4, true, IOVA },
+    { "3-level-legacy-mode", "", TT_LEGACY, 3, true, IOVA },
+    { "5-level-legacy-mode", "aw-bits=57", TT_LEGACY, 5, true,
+      0x0165b6c440000000ULL },
+};
+
+static const uint64_t sizes[] = { 0, 4 * KiB, 2 * MiB, 1 * GiB };
+
+/* One result for each leaf, with its size; a hole is as large as its entry */
+static void test_pages(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    for (int level = 1; level <= 3; level++) {
+        uint64_t iova = k->iova + level * GiB;
+
+        map(&m, iova, PA, level, true);
+        expect_page(&m, iova, PA, sizes[level], 0, RW);
+        if (level < 3) {
+            expect_page(&m, iova + sizes[level], 0, sizes[level], 0, NONE);
+            map(&m, iova + sizes[level], PA, level, false);
+            expect_page(&m, iova + sizes[level], PA, sizes[level], 0, RO);
+            g_assert_cmpint(qtestdev_reg(&m.t, SVM_TESTDEV_ERRORS), ==, 1);
+        }
+    }
+    expect_page(&m, k->iova, 0, GiB, 0, NONE);
+    stop(&m);
+}
+
+/* Neighbours are not merged, even where they are neighbours in memory too */
+static void test_range(const void *data)
+{
+    const Kind *k = data;
+    uint64_t iova = k->iova + 2 * MiB - PAGE;
+    Machine m;
+
+    start(&m, k);
+    map(&m, iova, PA + 2 * MiB - PAGE, 1, true);
+    map(&m, iova + PAGE, PA + 2 * MiB, 2, true);
+    map(&m, iova + PAGE + 2 * MiB + PAGE, PA, 1, false);
+    g_assert_cmpint(qtestdev_translate(&m.t, iova, 2 * MiB + 3 * PAGE, 0), ==,
+                    4);
+    expect_result(&m, 0, iova, PA + 2 * MiB - PAGE, PAGE, RW);
+    expect_result(&m, 1, iova + PAGE, PA + 2 * MiB, 2 * MiB, RW);
+    expect_result(&m, 2, iova + PAGE + 2 * MiB, 0, PAGE, NONE);
+    expect_result(&m, 3, iova + PAGE + 2 * MiB + PAGE, PA, PAGE, RO);
+    g_assert_cmpint(qtestdev_reg(&m.t, SVM_TESTDEV_ERRORS), ==, 2);
+    stop(&m);
+}
+
+/* Never translated, whatever is mapped there (3.15) */
+static void test_interrupts(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    map(&m, 3ULL * GiB, PA, 3, true);
+    g_assert_cmpint(qtestdev_translate(&m.t, 0xfedff000, 2 * MiB, 0), ==, 3);
+    expect_result(&m, 0, 0xfec00000, PA + 0x3ec00000, 2 * MiB, RW);
+    expect_result(&m, 1, 0xfee00000, 0, MiB, NONE);
+    expect_result(&m, 2, 0xfef00000, PA + 0x3ef00000, MiB, RW);
+    stop(&m);
+}
+
+/* A page that leads to the interrupt range is broken */
+static void test_interrupt_target(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    if (k->pgtt == QVTD_PGTT_NESTED) {
+        qvtd_ss_map(m.v, m.second, NESTED + 3ULL * GiB, 3ULL * GiB, 3,
+                    QVTD_SS_RW);
+    }
+    map(&m, k->iova, 0xfee01000, 1, true);
+    expect_broken(&m, k->iova, k->pgtt == TT_LEGACY ? VTD_FR_INTERRUPT_ADDR
+                                                    : VTD_FR_SM_INTERRUPT_ADDR);
+    stop(&m);
+}
+
+/* 9.8, 9.9: bits of an address that the host does not have */
+static void test_reserved(const void *data)
+{
+    const Kind *k = data;
+    unsigned int reason = VTD_FR_SM_SS_ENTRY_RSVD;
+    Machine m;
+
+    start(&m, k);
+    map(&m, k->iova, PA, 1, true);
+    change_pte(&m, m.table, k->iova, 1, 0, 1ULL << 51);
+    if (is_first(k)) {
+        reason = VTD_FR_FS_PAGING_ENTRY_RSVD;
+    } else if (k->pgtt == TT_LEGACY) {
+        reason = VTD_FR_PAGING_ENTRY_RSVD;
+    }
+    expect_broken(&m, k->iova, reason);
+    stop(&m);
+}
+
+static void test_table_address(const void *data)
+{
+    const Kind *k = data;
+    unsigned int reason = VTD_FR_SM_SS_ENTRY_INV;
+    Machine m;
+
+    start(&m, k);
+    map(&m, k->iova, PA, 1, true);
+    change_pte(&m, m.table, k->iova, 2, QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM);
+    if (k->pgtt == QVTD_PGTT_NESTED) {
+        /* The second stage has nothing there: that is its miss */
+        expect_perm(&m, k->iova, 0, NONE);
+        stop(&m);
+        return;
+    }
+    if (is_first(k)) {
+        reason = VTD_FR_FS_PAGING_ENTRY_INV;
+    } else if (k->pgtt == TT_LEGACY) {
+        reason = VTD_FR_PAGING_ENTRY_INV;
+    }
+    expect_broken(&m, k->iova, reason);
+    stop(&m);
+}
+
+typedef struct Common {
+    const char *rule;
+    void (*test)(const void *data);
+} Common;
+
+static const Common commons[] = {
+    { "pages-of-all-sizes-are-translated", test_pages },
+    { "neighbours-are-not-merged", test_range },
+    { "interrupt-addresses-are-not-translated", test_interrupts },
+    { "a-page-must-not-lead-to-the-interrupt-range", test_interrupt_target },
+    { "reserved-bits-are-checked", test_reserved },
+    { "a-table-must-be-in-memory", test_table_address },
+};
+
+/*
+ * First stage
+ */
+
+/* A page, the flags of its PASID entry, and what a request gets */
+typedef struct Access {
+    const char *path;
+    uint64_t leaf;
+    uint64_t upper_set;     /* in the entry above */
+    uint64_t entry;
+    unsigned int flags;
+    unsigned int perm;
+} Access;
+
+#define XR  (IOMMU_RO | IOMMU_EXEC)
+#define XRW (IOMMU_RW | IOMMU_EXEC)
+#define PRW (IOMMU_RW | IOMMU_PRIV)
+#define USER_RW QVTD_FS_USER_RW
+#define KERNEL_RW (QVTD_FS_P | QVTD_FS_RW)
+
+static const Access accesses[] = {
+    { "/svm/ats/a-request-without-ER-is-granted-no-Exe", USER_RW,
+      .entry = QVTD_PE_ERE, .perm = RW },
+    { "/svm/ats/an-execute-request-is-granted-Exe-with-ERE", USER_RW,
+      .entry = QVTD_PE_ERE, .flags = EXEC, .perm = XRW },
+    { "/svm/ats/an-execute-request-is-granted-no-Exe-without-ERE", USER_RW,
+      .flags = EXEC, .perm = RW },
+    { "/svm/ats/XD-with-NXE-refuses-Exe", USER_RW | QVTD_FS_XD,
+      .entry = QVTD_PE_ERE | QVTD_PE_NXE, .flags = EXEC, .perm = RW },
+    { "/svm/ats/XD-above-a-page-refuses-Exe", USER_RW, .upper_set = QVTD_FS_XD,
+      .entry = QVTD_PE_ERE | QVTD_PE_NXE, .flags = EXEC, .perm = RW },
+    { "/svm/ats/XD-without-NXE-does-not-refuse-Exe", USER_RW | QVTD_FS_XD,
+      .entry = QVTD_PE_ERE, .flags = EXEC, .perm = XRW },
+    { "/svm/ats/an-execute-request-for-a-read-only-page", QVTD_FS_USER_RO,
+      .entry = QVTD_PE_ERE, .flags = EXEC | NO_WRITE, .perm = XR },
+    { "/svm/ats/SMEP-refuses-Exe-to-a-privileged-request-for-a-user-page",
+      USER_RW, .entry = QVTD_PE_ERE | QVTD_PE_SRE | QVTD_PE_SMEP,
+      .flags = EXEC | PRIV, .perm = PRW },
+    { "/svm/ats/without-SMEP-it-is-granted-Exe", USER_RW,
+      .entry = QVTD_PE_ERE | QVTD_PE_SRE, .flags = EXEC | PRIV,
+      .perm = PRW | IOMMU_EXEC },
+    { "/svm/ats/SMEP-grants-Exe-for-a-supervisor-page", KERNEL_RW,
+      .entry = QVTD_PE_ERE | QVTD_PE_SRE | QVTD_PE_SMEP,
+      .flags = EXEC | PRIV, .perm = PRW | IOMMU_EXEC },
+    { "/svm/ats/a-privileged-request-is-granted-Priv", KERNEL_RW,
+      .entry = QVTD_PE_SRE, .flags = PRIV, .perm = PRW },
+    { "/svm/ats/NW-is-granted-no-W", USER_RW, .flags = NO_WRITE, .perm = RO },
+    { "/svm/ats/a-global-page-is-not-granted-Global", USER_RW | QVTD_FS_G,
+      .perm = RW },
+};
+
+static void check_access(const Kind *k, const Access *a)
+{
+    uint64_t leaf;
+    Machine m;
+
+    start(&m, k);
+    set_entry(&m, a->entry);
+    map_flags(&m, k->iova, PA, 1, a->leaf);
+    change_pte(&m, m.table, k->iova, 2, 0, a->upper_set);
+    expect_perm(&m, k->iova, a->flags, a->perm);
+    leaf = qvtd_pte(m.v, m.table, k->iova, 1);
+    g_assert_cmphex(leaf & QVTD_FS_A, ==, QVTD_FS_A);
+    g_assert_cmphex(leaf & QVTD_FS_D, ==, a->perm & WO ? QVTD_FS_D : 0);
+    stop(&m);
+}
+
+static void test_access(const void *data)
+{
+    check_access(&first_stage, data);
+    check_access(&nested, data);
+    check_access(&five_levels, data);
+}
+
+/* 3.6.2: EA on each level that was used, with EAFE alone */
+static void test_extended_accessed(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    map(&m, IOVA, PA, 1, true);
+    expect_perm(&m, IOVA, 0, RW);
+    for (int level = 1; level <= 4; level++) {
+        g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, level) & QVTD_FS_EA, ==,
+                        0);
+    }
+    set_entry(&m, QVTD_PE_EAFE);
+    expect_perm(&m, IOVA, 0, RW);
+    for (int level = 1; level <= 4; level++) {
+        g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, level) & QVTD_FS_EA, ==,
+                        QVTD_FS_EA);
+    }
+    stop(&m);
+}
+
+/* What a level refuses marks nothing below it */
+static void test_refused_not_accessed(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    map_flags(&m, IOVA, PA, 1, KERNEL_RW);
+    expect_perm(&m, IOVA, 0, NONE);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & (QVTD_FS_A | QVTD_FS_D),
+                    ==, 0);
+    stop(&m);
+}
+
+/* 57 bits: both halves, and what is between them */
+static void test_five_level_canonical(void)
+{
+    const uint64_t top = 0xff00000000000000ULL, hole = 1ULL << 56;
+    Machine m;
+
+    start(&m, &five_levels);
+    map(&m, top, PA, 1, true);
+    map(&m, hole - PAGE, PA + PAGE, 1, true);
+    expect_page(&m, top, PA, PAGE, 0, RW);
+    expect_page(&m, hole - PAGE, PA + PAGE, PAGE, 0, RW);
+    expect_perm(&m, hole, 0, NONE);
+    expect_perm(&m, top - PAGE, 0, NONE);
+    stop(&m);
+}
+
+/* A bit of the capabilities that is off makes its field reserved */
+typedef struct Unsupported {
+    const char *path;
+    const char *opts;
+    unsigned int pgtt;
+    uint64_t flags;
+    unsigned int reason;
+} Unsupported;
+
+static const Unsupported unsupported[] = {
+    { "/svm/fault/SRE-needs-SRS", "svm-privileged=off", QVTD_PGTT_FS,
+      QVTD_PE_SRE, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/ERE-needs-ERS", "svm-execute=off", QVTD_PGTT_FS,
+      QVTD_PE_ERE, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/EAFE-needs-EAFS", "svm-extended-accessed=off", QVTD_PGTT_FS,
+      QVTD_PE_EAFE, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/nesting-needs-NEST", "svm-nesting=off", QVTD_PGTT_NESTED,
+      0, VTD_FR_PASID_TABLE_ENTRY_INV },
+    { "/svm/fault/pass-through-needs-PT", "pt=off", QVTD_PGTT_PT, 0,
+      VTD_FR_PASID_TABLE_ENTRY_INV },
+    { "/svm/fault/5-levels-need-FL5LP", "", QVTD_PGTT_FS, QVTD_PE_FSPM_5LEVEL,
+      VTD_FR_PASID_TABLE_ENTRY_INV },
+    { "/svm/fault/5-levels-of-a-nested-first-stage-need-FL5LP", "",
+      QVTD_PGTT_NESTED, QVTD_PE_FSPM_5LEVEL, VTD_FR_PASID_TABLE_ENTRY_INV },
+    { "/svm/fault/bits-11-8-beside-FSPTPTR-are-reserved", "", QVTD_PGTT_FS,
+      1 << 8, VTD_FR_PASID_ENTRY_RSVD },
+};
+
+static void test_unsupported(const void *data)
+{
+    const Unsupported *u = data;
+    const Kind k = { "", u->opts, u->pgtt, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    set_entry(&m, u->flags);
+    expect_refusal(&m, u->reason);
+    stop(&m);
+}
+
+static void test_unsupported_second_levels(void)
+{
+    Machine m;
+
+    start(&m, &second_stage);
+    m.v->levels = 5;
+    set_entry(&m, 0);
+    m.v->levels = 4;
+    expect_refusal(&m, VTD_FR_PASID_TABLE_ENTRY_INV);
+    stop(&m);
+}
+
+/* 11.4.3, NWFS: without it the promise not to write is not heard */
+static void test_no_write_flag_off(void)
+{
+    const Kind k = { "", "svm-no-write=off", QVTD_PGTT_FS, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    map(&m, IOVA, PA, 1, true);
+    expect_perm(&m, IOVA, NO_WRITE, RW);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & QVTD_FS_D, ==, QVTD_FS_D);
+    stop(&m);
+}
+
+/* 3.4.3: the unit knows PASIDs of fewer bits than the function */
+static void test_narrow_pasid(void)
+{
+    const Kind k = { "", "svm-pasid-bits=8", QVTD_PGTT_FS, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    m.t.pasid = 0x100;
+    g_assert_cmpint(translate(&m, IOVA, 0), ==, -EINVAL);
+    stop(&m);
+}
+
+/*
+ * Second stage
+ */
+
+static void test_write_only(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    map_flags(&m, k->iova, PA, 1, QVTD_SS_W);
+    expect_perm(&m, k->iova, 0, WO);
+    expect_perm(&m, k->iova, NO_WRITE, NONE);
+    stop(&m);
+}
+
+/* Without SSADS nobody writes to the tables, without SSEE nothing is Exe */
+static void test_second_stage_untouched(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    map(&m, k->iova, PA, 1, true);
+    expect_perm(&m, k->iova, k->rid ? 0 : EXEC, RW);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, k->iova, 1), ==, PA | QVTD_SS_RW);
+    stop(&m);
+}
+
+static void test_second_stage_range(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    expect_perm(&m, 1ULL << 48, 0, NONE);
+    expect_perm(&m, -PAGE, 0, NONE);
+    map(&m, (1ULL << 48) - PAGE, PA, 1, true);
+    expect_page(&m, (1ULL << 48) - PAGE, PA, PAGE, 0, RW);
+    stop(&m);
+}
+
+static void test_second_stage_root(void)
+{
+    Machine m;
+
+    start(&m, &second_stage);
+    m.table = QVTD_SVM_NO_RAM;
+    set_entry(&m, 0);
+    expect_broken(&m, IOVA, VTD_FR_SM_SSPTPTR_INV);
+    stop(&m);
+}
+
+/*
+ * Nested
+ */
+
+/* The smaller of both pages is the result */
+static void test_nested_sizes(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 3, true);
+    change_pte(&m, m.second, NESTED + PA, 3, ~0ULL, 0);
+    qvtd_ss_map(m.v, m.second, NESTED + PA, PA + 2 * MiB, 2, QVTD_SS_RW);
+    qvtd_ss_map(m.v, m.second, NESTED + PA + 2 * MiB, PA, 1, QVTD_SS_RW);
+    expect_page(&m, IOVA, PA + 2 * MiB, 2 * MiB, 0, RW);
+    expect_page(&m, IOVA + 2 * MiB, PA, PAGE, 0, RW);
+    expect_page(&m, IOVA + 2 * MiB + PAGE, 0, PAGE, 0, NONE);
+    stop(&m);
+}
+
+/* Dirty is for what both stages let be written */
+static void test_nested_read_only(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, NESTED + PA, 3, QVTD_SS_W, 0);
+    expect_perm(&m, IOVA, 0, RO);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & (QVTD_FS_A | QVTD_FS_D),
+                    ==, QVTD_FS_A);
+    change_pte(&m, m.second, NESTED + PA, 3, QVTD_SS_RW, 0);
+    expect_perm(&m, IOVA, 0, NONE);
+    stop(&m);
+}
+
+/* Tables that the second stage lets be read only, with and without Accessed */
+static void test_nested_tables_read_only(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, 0, 3, QVTD_SS_W, 0);
+    expect_perm(&m, IOVA, 0, NONE);
+    for (int level = 1; level <= 4; level++) {
+        change_pte(&m, m.table, IOVA, level, 0, QVTD_FS_A);
+    }
+    expect_perm(&m, IOVA, NO_WRITE, RO);
+    expect_perm(&m, IOVA, 0, NONE);
+    stop(&m);
+}
+
+static void test_nested_tables_hidden(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, 0, 3, QVTD_SS_RW, 0);
+    expect_perm(&m, IOVA, 0, NONE);
+    stop(&m);
+}
+
+static void test_nested_second_broken(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, NESTED + PA, 3, 0, 1ULL << 51);
+    expect_broken(&m, IOVA, VTD_FR_SM_SS_ENTRY_RSVD);
+    stop(&m);
+}
+
+/* The first stage has addresses of more bits than the second */
+static void test_nested_beyond(void)
+{
+    const Kind k = { "", "aw-bits=57", QVTD_PGTT_NESTED, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    map(&m, IOVA, 1ULL << 49, 1, true);
+    expect_perm(&m, IOVA, 0, NONE);
+    stop(&m);
+}
+
+/*
+ * Pass-through
+ */
+
+static void test_pass_through(void)
+{
+    const Kind k = { "", "", QVTD_PGTT_PT, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    expect_page(&m, IOVA, IOVA, GiB, 0, RW);
+    expect_page(&m, IOVA, IOVA, GiB, NO_WRITE, RO);
+    expect_page(&m, 0xfee00000, 0, MiB, 0, NONE);
+    expect_page(&m, 0xfef00000, 0xfef00000, MiB, 0, RW);
+    expect_perm(&m, 1ULL << 48, 0, NONE);
+    stop(&m);
+}
+
+/*
+ * Legacy mode
+ */
+
+static void check_legacy_type(uint64_t tt)
+{
+    Machine m;
+
+    start(&m, &legacy);
+    qvtd_set_legacy_context(m.v, m.t.sid, tt, DID, m.table);
+    qvtd_inv_all(m.v);
+    expect_refusal(&m, VTD_FR_CONTEXT_ENTRY_TT);
+    stop(&m);
+}
+
+static void test_legacy_tt_0(void)
+{
+    check_legacy_type(VTD_CONTEXT_TT_MULTI_LEVEL);
+}
+
+static void test_legacy_tt_2(void)
+{
+    check_legacy_type(VTD_CONTEXT_TT_PASS_THROUGH);
+}
+
+static void test_legacy_tt_3(void)
+{
+    Machine m;
+
+    start(&m, &legacy);
+    qvtd_set_legacy_context(m.v, m.t.sid, 3 << 2, DID, m.table);
+    qvtd_inv_all(m.v);
+    expect_refusal(&m, VTD_FR_CONTEXT_ENTRY_INV);
+    stop(&m);
+}
+
+static void test_legacy_pasid(void)
+{
+    Machine m;
+
+    start(&m, &legacy);
+    m.t.pasid = QVTD_SVM_PASID;
+    expect_refusal(&m, VTD_FR_SM_TTM_PASID);
+    stop(&m);
+}
+
+static void test_legacy_page_request(void)
+{
+    QVTDFault fault;
+    Machine m;
+
+    start(&m, &legacy);
+    m.t.pasid = QVTD_SVM_PASID;
+    qtestdev_listen(&m.t, 0);
+    g_assert_cmpint(qtestdev_request(&m.t, 0, true), ==, -EFAULT);
+    fault = take_fault(&m, VTD_FR_SM_TTM_PAGE_REQUEST);
+    g_assert(fault.page_request);
+    qtestdev_pop_none(&m.t);
+    stop(&m);
+}
+
+/* 9.4: RID_PASID has a place in the directory, or the entry is wrong */
+static void test_rid_pasid_too_large(void)
+{
+    const Kind k = { "", "", QVTD_PGTT_FS, 4, true, IOVA };
+    Machine m;
+
+    start(&m, &k);
+    qvtd_set_context(m.v, m.t.sid, QVTD_SVM_CONTEXT, 0, m.t.f->dir, 1 << 13);
+    qvtd_inv_all(m.v);
+    expect_refusal(&m, VTD_FR_SM_RID_PASID);
+    stop(&m);
+}
+
+static void add_commons(const Kind *k)
+{
+    for (int i = 0; i < ARRAY_SIZE(commons); i++) {
+        g_autofree char *path = g_strdup_printf("/svm/ats/%s/%s", k->name,
+                                                commons[i].rule);
+
+        if (commons[i].test == test_reserved && *k->iommu_opts) {
+            continue;   /* with 57 bits all bits of an address are valid */
+        }
+        qtest_add_data_func(path, k, commons[i].test);
+    }
+}
+
+static void add_first_stage(void)
+{
+    for (int i = 0; i < ARRAY_SIZE(accesses); i++) {
+        qtest_add_data_func(accesses[i].path, &accesses[i], test_access);
+    }
+    for (int i = 0; i < ARRAY_SIZE(unsupported); i++) {
+        qtest_add_data_func(unsupported[i].path, &unsupported[i],
+                            test_unsupported);
+    }
+    qtest_add_func("/svm/fault/a-second-stage-has-as-many-levels-as-SAGAW-says",
+                   test_unsupported_second_levels);
+    qtest_add_func("/svm/ats/EAFE-sets-EA-on-each-level",
+                   test_extended_accessed);
+    qtest_add_func("/svm/ats/a-page-that-is-refused-is-not-marked",
+                   test_refused_not_accessed);
+    qtest_add_func("/svm/ats/5-levels-have-canonical-addresses-of-57-bits",
+                   test_five_level_canonical);
+    qtest_add_func("/svm/ats/NW-needs-NWFS", test_no_write_flag_off);
+    qtest_add_func("/svm/pasid/a-PASID-fits-the-width-of-the-unit",
+                   test_narrow_pasid);
+}
+
+static void add_second_stage(const Kind *k)
+{
+    g_autofree char *wo = g_strdup_printf("/svm/ats/%s/a-page-may-be-write-only",
+                                          k->name);
+    g_autofree char *ad = g_strdup_printf("/svm/ats/%s/entries-are-not-written",
+                                          k->name);
+    g_autofree char *range = g_strdup_printf(
+        "/svm/ats/%s/addresses-end-with-the-width", k->name);
+
+    qtest_add_data_func(wo, k, test_write_only);
+    qtest_add_data_func(ad, k, test_second_stage_untouched);
+    qtest_add_data_func(range, k, test_second_stage_range);
+}
+
+static void add_nested(void)
+{
+    qtest_add_func("/svm/ats/nested/the-smaller-page-is-the-result",
+                   test_nested_sizes);
+    qtest_add_func("/svm/ats/nested/what-the-second-stage-protects-is-not-dirty",
+                   test_nested_read_only);
+    qtest_add_func("/svm/ats/nested/tables-must-be-writable-to-be-marked",
+                   test_nested_tables_read_only);
+    qtest_add_func("/svm/ats/nested/tables-that-the-second-stage-hides-are-a-miss",
+                   test_nested_tables_hidden);
+    qtest_add_func("/svm/ats/nested/a-broken-second-stage-is-a-fault",
+                   test_nested_second_broken);
+    qtest_add_func("/svm/ats/nested/addresses-beyond-the-second-stage-are-a-miss",
+                   test_nested_beyond);
+}
+
+static void add_legacy(void)
+{
+    qtest_add_func("/svm/ats/legacy-mode/TT-00b-blocks-translation-requests",
+                   test_legacy_tt_0);
+    qtest_add_func("/svm/ats/legacy-mode/TT-10b-blocks-translation-requests",
+                   test_legacy_tt_2);
+    qtest_add_func("/svm/ats/legacy-mode/TT-11b-is-invalid", test_legacy_tt_3);
+    qtest_add_func("/svm/pasid/legacy-mode-has-no-PASIDs", test_legacy_pasid);
+    qtest_add_func("/svm/pri/legacy-mode-has-no-page-requests",
+                   test_legacy_page_request);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    for (int i = 0; i < ARRAY_SIZE(kinds); i++) {
+        add_commons(&kinds[i]);
+    }
+    add_first_stage();
+    add_second_stage(&second_stage);
+    add_second_stage(&legacy);
+    qtest_add_func("/svm/fault/SSPTPTR-is-not-in-memory",
+                   test_second_stage_root);
+    add_nested();
+    add_legacy();
+    qtest_add_func("/svm/ats/pass-through-is-identity", test_pass_through);
+    qtest_add_func("/svm/fault/RID_PASID-is-beyond-the-directory",
+                   test_rid_pasid_too_large);
+    return g_test_run();
+}
