@@ -245,7 +245,12 @@ void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx);
  *
  * @s: the IOMMU
  *
- * Context: BQL, without iommu_lock. VT-d 6.5.2.8.
+ * When this returns, what they read from the guest's tables is used no more by
+ * this unit, and each page request that was accepted before is in the guest's
+ * queue. Responses reach devices synchronously. So each wait descriptor does
+ * what Page-request Drain asks for.
+ *
+ * Context: BQL, without iommu_lock. VT-d 6.5.2.8, 7.10.
  */
 void vtd_drain_requests(IntelIOMMUState *s);
 
@@ -655,17 +660,5 @@ int vtd_prq_request(IntelIOMMUState *s, uint16_t sid,
  * Context: BQL, without iommu_lock: calls the device.
  */
 bool vtd_prq_process_response_desc(IntelIOMMUState *s, VTDInvDesc *desc);
-
-/**
- * vtd_prq_drain: what a wait descriptor with Page-request Drain waits for
- *
- * @s: the IOMMU
- *
- * When this returns, each page request that vtd_prq_request() accepted before
- * is in the guest's queue. Responses reach devices synchronously.
- *
- * Context: BQL.
- */
-void vtd_prq_drain(IntelIOMMUState *s);
 
 #endif /* HW_I386_INTEL_IOMMU_SVM_H */
