@@ -19,6 +19,11 @@
 #define IOVA    (HUGE + 3 * PAGE)
 #define OTHER   0x321               /* a PASID of nobody's or of another */
 
+/* Two endpoints, of which the first one is used */
+#define FIRST   QPCI_DEVFN(4, 0)
+#define SECOND  QPCI_DEVFN(5, 0)
+#define DEVICES "-device svm,addr=0x4 -device svm,addr=0x5"
+
 /* A page that the device has cached, and that has moved since */
 typedef struct Moved {
     uint64_t iova;
@@ -115,7 +120,7 @@ static QVTDDesc inv_other_pasid(QVTDSVM *f)
 
 static QVTDDesc inv_other_function(QVTDSVM *f)
 {
-    return qvtd_dev_piotlb_desc(f->sid + 1, QVTD_SVM_PASID, QVTD_DEV_TLB_ALL,
+    return qvtd_dev_piotlb_desc(SECOND, QVTD_SVM_PASID, QVTD_DEV_TLB_ALL,
                                 true, true);
 }
 
@@ -171,9 +176,11 @@ static const InvCase inv_cases[] = {
 static void test_inv(const void *data)
 {
     const InvCase *c = data;
-    QVTDSVM *f = qvtd_svm_start();
-    Moved m = move_page(f, IOVA);
+    QVTDSVM *f = qvtd_svm_start_machine("", DEVICES);
+    Moved m;
 
+    qvtd_svm_attach(f, FIRST);
+    m = move_page(f, IOVA);
     qvtd_inv(f->v, c->desc(f));
     g_assert(uses_new_page(f, &m) == c->hits);
     g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_REVOKED), ==, c->hits);
@@ -394,69 +401,6 @@ static void test_linux_drain(void)
     qvtd_svm_stop(f);
 }
 
-/*
- * Descriptors
- */
-
-#define RID     (0x20ULL << 16)
-
-typedef struct DescCase {
-    const char *path;
-    QVTDDesc desc;
-    bool legal;
-} DescCase;
-
-static const DescCase desc_cases[] = {
-    { "/svm/inv/PASID-cache-invalidation-of-a-domain",
-      { { 7 | QVTD_PC_DOMAIN << 4 | 1 << 16 } }, true },
-    { "/svm/inv/PASID-cache-invalidation-of-a-PASID",
-      { { 7 | QVTD_PC_PASID << 4 | 1 << 16 | 0xfffffULL << 32 } }, true },
-    { "/svm/inv/PASID-cache-invalidation-of-everything",
-      { { 7 | QVTD_PC_GLOBAL << 4 } }, true },
-    { "/svm/inv/PASID-cache-granularity-2-is-reserved",
-      { { 7 | 2 << 4 | 1 << 16 } }, false },
-    { "/svm/inv/PASID-cache-bit-6-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4 | 1 << 6 } }, false },
-    { "/svm/inv/PASID-cache-bits-above-the-PASID-are-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4 | 1ULL << 52 } }, false },
-    { "/svm/inv/PASID-cache-second-word-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4, 1 } }, false },
-    { "/svm/inv/PASID-cache-upper-half-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4, 0, 1 } }, false },
-    { "/svm/inv/PASID-device-TLB-of-a-page", { { 8 | RID, IOVA } }, true },
-    { "/svm/inv/PASID-device-TLB-bit-2-is-reserved",
-      { { 8 | RID, IOVA | 2 } }, false },
-    { "/svm/inv/PASID-device-TLB-upper-half-is-reserved",
-      { { 8 | RID, IOVA, 1 } }, false },
-    { "/svm/inv/IOTLB-of-2-GiB-of-a-PASID",
-      { { 6 | QVTD_PIOTLB_PAGE << 4 | 1 << 16 | 0xfffffULL << 32,
-          HUGE | 19 } }, true },
-    { "/svm/inv/wait-of-the-fence-alone", { { 5 | QVTD_WAIT_FN } }, true },
-    { "/svm/inv/wait-of-the-fence-and-the-drain",
-      { { 5 | QVTD_WAIT_FN | QVTD_WAIT_PD } }, true },
-    { "/svm/inv/wait-for-nothing-is-malformed", { { 5 } }, false },
-    { "/svm/inv/wait-bit-8-is-reserved",
-      { { 5 | QVTD_WAIT_FN | 1 << 8 } }, false },
-    { "/svm/inv/descriptor-of-a-reserved-type", { { 10 } }, false },
-};
-
-/* 6.5.2.10: a malformed one stops the queue until software has seen to it */
-static void test_desc(const void *data)
-{
-    const DescCase *c = data;
-    QVTDSVM *f = qvtd_svm_start();
-    Moved m = move_page(f, IOVA);
-
-    g_assert(qvtd_iq_submit(f->v, c->desc) == c->legal);
-    if (!c->legal) {
-        g_assert(qvtd_iq_error(f->v));
-        qvtd_iq_recover(f->v);
-    }
-    qvtd_inv(f->v, inv_page(f));
-    g_assert(uses_new_page(f, &m));
-    qvtd_svm_stop(f);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -466,9 +410,6 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(huge_pages); i++) {
         qtest_add_data_func(huge_pages[i].path, &huge_pages[i],
                             test_huge_page);
-    }
-    for (int i = 0; i < ARRAY_SIZE(desc_cases); i++) {
-        qtest_add_data_func(desc_cases[i].path, &desc_cases[i], test_desc);
     }
     qtest_add_func("/svm/inv/a-range-ends-where-its-size-says",
                    test_range_sizes);
