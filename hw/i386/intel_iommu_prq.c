@@ -5,8 +5,10 @@
  * memory, which status bits and an event announce. The guest answers with page
  * group response descriptors in its invalidation queue.
  *
- * VT-d rev 4.1, 7.4 (queue), 7.7 (page group response), 7.10 (draining) and
- * 11.4.11 (registers).
+ * VT-d rev 4.1, 7.4 (queue), 7.7 (page group response) and 11.4.11 (registers).
+ * A request is in the queue, or refused, when vtd_prq_request() returns, and
+ * its caller counts it as being served meanwhile: draining (7.10) is a part of
+ * vtd_drain_requests().
  *
  * Where those leave room, or could not be checked against Linux's driver (?):
  *
@@ -295,15 +297,6 @@ bool vtd_prq_process_response_desc(IntelIOMMUState *s, VTDInvDesc *desc)
         pci_pri_respond(bus, VTD_SID_TO_DEVFN(sid), pasid, &response);
     }
     return true;
-}
-
-void vtd_prq_drain(IntelIOMMUState *s)
-{
-    /* Whoever holds the lock finishes a descriptor; none waits outside. */
-    QEMU_LOCK_GUARD(&s->prq.lock);
-
-    trace_vtd_prq_drain(vtd_get_quad_raw(s, DMAR_PQH_REG),
-                        vtd_get_quad_raw(s, DMAR_PQT_REG));
 }
 
 static bool vtd_prq_has_register(IntelIOMMUState *s, hwaddr addr, unsigned size)

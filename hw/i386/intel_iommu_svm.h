@@ -10,6 +10,7 @@
  *   intel_iommu_pasid.c  state of (function, PASID), PASID cache, device TLB
  *   intel_iommu_ats.c    translation requests, translated requests
  *   intel_iommu_prq.c    page request queue, page group responses
+ *   intel_iommu_inv.c    errors of the invalidation queue
  *
  * Lock order: BQL, IntelIOMMUState.iommu_lock, IntelIOMMUState.prq.lock.
  * References are to the VT-d specification, rev 4.1.
@@ -155,6 +156,8 @@ uint32_t vtd_set_clear_mask_long(IntelIOMMUState *s, hwaddr addr,
                                  uint32_t clear, uint32_t mask);
 void vtd_generate_interrupt(IntelIOMMUState *s, hwaddr mesg_addr_reg,
                             hwaddr mesg_data_reg);
+void vtd_generate_fault_event(IntelIOMMUState *s, uint32_t pre_fsts);
+void vtd_fetch_inv_desc(IntelIOMMUState *s);
 bool vtd_inv_desc_reserved_check(IntelIOMMUState *s, VTDInvDesc *inv_desc,
                                  uint64_t mask[4], bool dw,
                                  const char *func_name, const char *desc_type);
@@ -245,7 +248,12 @@ void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx);
  *
  * @s: the IOMMU
  *
- * Context: BQL, without iommu_lock. VT-d 6.5.2.8.
+ * When this returns, what they read from the guest's tables is used no more by
+ * this unit, and each page request that was accepted before is in the guest's
+ * queue. Responses reach devices synchronously. So each wait descriptor does
+ * what Page-request Drain asks for.
+ *
+ * Context: BQL, without iommu_lock. VT-d 6.5.2.8, 7.10.
  */
 void vtd_drain_requests(IntelIOMMUState *s);
 
@@ -656,16 +664,71 @@ int vtd_prq_request(IntelIOMMUState *s, uint16_t sid,
  */
 bool vtd_prq_process_response_desc(IntelIOMMUState *s, VTDInvDesc *desc);
 
+/* intel_iommu_inv.c */
+
 /**
- * vtd_prq_drain: what a wait descriptor with Page-request Drain waits for
+ * vtd_inv_reset: define what errors of the invalidation queue need of FSTS
  *
- * @s: the IOMMU
- *
- * When this returns, each page request that vtd_prq_request() accepted before
- * is in the guest's queue. Responses reach devices synchronously.
+ * @s: the IOMMU, whose registers have their values after reset
  *
  * Context: BQL.
  */
-void vtd_prq_drain(IntelIOMMUState *s);
+void vtd_inv_reset(IntelIOMMUState *s);
+
+/**
+ * vtd_inv_record_queue_error: tell software why the queue stops
+ *
+ * @s: the IOMMU, with the reason in inv_state.iqei; nothing changes without
+ *     svm=on
+ *
+ * Context: BQL. VT-d 11.4.9.9.
+ */
+void vtd_inv_record_queue_error(IntelIOMMUState *s);
+
+/**
+ * vtd_inv_reach_function: will a device-TLB invalidation be answered?
+ *
+ * @s: the IOMMU, with svm=on
+ * @sid: requester ID of the function
+ *
+ * Returns: false when the function will not answer. Then the invalidation
+ * times out, which vtd_inv_report_timeout() reports.
+ *
+ * Context: BQL. VT-d 6.5.2.11.
+ */
+bool vtd_inv_reach_function(IntelIOMMUState *s, uint16_t sid);
+
+/**
+ * vtd_inv_report_timeout: wait for the invalidations since the last call
+ *
+ * @s: the IOMMU
+ *
+ * Returns: whether one of them has timed out. The queue stops then, with an
+ * Invalidation Time-out Error, and the wait descriptor that waits for them is
+ * aborted.
+ *
+ * Context: BQL, without iommu_lock. VT-d 6.5.2.11.
+ */
+bool vtd_inv_report_timeout(IntelIOMMUState *s);
+
+/**
+ * vtd_inv_timeout_pending: software has to clear a time-out first
+ *
+ * @s: the IOMMU
+ *
+ * Returns: whether the queue stands still for that reason.
+ *
+ * Context: BQL.
+ */
+bool vtd_inv_timeout_pending(IntelIOMMUState *s);
+
+/**
+ * vtd_inv_resume: go on with the queue if software has cleared its errors
+ *
+ * @s: the IOMMU; nothing happens without svm=on
+ *
+ * Context: BQL, without iommu_lock. VT-d 6.5.2.10, 6.5.2.11.
+ */
+void vtd_inv_resume(IntelIOMMUState *s);
 
 #endif /* HW_I386_INTEL_IOMMU_SVM_H */

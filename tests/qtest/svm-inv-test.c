@@ -19,6 +19,11 @@
 #define IOVA    (HUGE + 3 * PAGE)
 #define OTHER   0x321               /* a PASID of nobody's or of another */
 
+/* Two endpoints, of which the first one is used */
+#define FIRST   QPCI_DEVFN(4, 0)
+#define SECOND  QPCI_DEVFN(5, 0)
+#define DEVICES "-device svm,addr=0x4 -device svm,addr=0x5"
+
 /* A page that the device has cached, and that has moved since */
 typedef struct Moved {
     uint64_t iova;
@@ -115,13 +120,74 @@ static QVTDDesc inv_other_pasid(QVTDSVM *f)
 
 static QVTDDesc inv_other_function(QVTDSVM *f)
 {
-    return qvtd_dev_piotlb_desc(f->sid + 1, QVTD_SVM_PASID, QVTD_DEV_TLB_ALL,
+    return qvtd_dev_piotlb_desc(SECOND, QVTD_SVM_PASID, QVTD_DEV_TLB_ALL,
                                 true, true);
 }
 
 static QVTDDesc inv_without_pasid(QVTDSVM *f)
 {
     return qvtd_dev_iotlb_desc(f->sid, QVTD_DEV_TLB_ALL, true);
+}
+
+static QVTDDesc inv_all_ones(QVTDSVM *f)
+{
+    return qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID,
+                                ~(uint64_t)0 << 12, true, false);
+}
+
+static QVTDDesc inv_lower_half(QVTDSVM *f)
+{
+    return qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID,
+                                qvtd_dev_tlb_range(0, 1ULL << 63), true,
+                                false);
+}
+
+static QVTDDesc inv_upper_half(QVTDSVM *f)
+{
+    return qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID,
+                                qvtd_dev_tlb_range(1ULL << 63, 1ULL << 63),
+                                true, false);
+}
+
+static QVTDDesc inv_piotlb_page(QVTDSVM *f)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, QVTD_SVM_DID, QVTD_SVM_PASID,
+                            IOVA, 0, false);
+}
+
+static QVTDDesc inv_iotlb(QVTDSVM *f)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_GLOBAL, 0, 0, 0);
+}
+
+static QVTDDesc inv_iotlb_domain(QVTDSVM *f)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_DOMAIN, QVTD_SVM_DID, 0, 0);
+}
+
+static QVTDDesc inv_iotlb_page(QVTDSVM *f)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_PAGE, QVTD_SVM_DID, IOVA, 0);
+}
+
+static QVTDDesc inv_context_cache(QVTDSVM *f)
+{
+    return qvtd_cc_desc(QVTD_CC_GLOBAL, 0, 0, 0);
+}
+
+static QVTDDesc inv_context_cache_function(QVTDSVM *f)
+{
+    return qvtd_cc_desc(QVTD_CC_DEVICE, QVTD_SVM_DID, f->sid, 0);
+}
+
+static QVTDDesc inv_pasid_cache_domain(QVTDSVM *f)
+{
+    return qvtd_pasid_cache_desc(QVTD_PC_DOMAIN, QVTD_SVM_DID, 0);
+}
+
+static QVTDDesc inv_pasid_cache_pasid(QVTDSVM *f)
+{
+    return qvtd_pasid_cache_desc(QVTD_PC_PASID, QVTD_SVM_DID, QVTD_SVM_PASID);
 }
 
 static QVTDDesc inv_piotlb(QVTDSVM *f)
@@ -153,6 +219,9 @@ static const InvCase inv_cases[] = {
     { "/svm/inv/a-range-of-8-KiB-is-invalidated", inv_8k, true },
     { "/svm/inv/a-range-of-2-MiB-is-invalidated", inv_2m, true },
     { "/svm/inv/everything-of-the-PASID-is-invalidated", inv_all, true },
+    { "/svm/inv/everything-may-be-said-by-all-ones", inv_all_ones, true },
+    { "/svm/inv/the-lower-half-is-invalidated", inv_lower_half, true },
+    { "/svm/inv/the-upper-half-is-another", inv_upper_half, false },
     { "/svm/inv/everything-of-all-PASIDs-is-invalidated", inv_global, true },
     { "/svm/inv/a-page-of-all-PASIDs-is-invalidated", inv_global_page, true },
     { "/svm/inv/the-page-before-is-another", inv_page_before, false },
@@ -164,16 +233,30 @@ static const InvCase inv_cases[] = {
       inv_without_pasid, false },
     { "/svm/inv/an-IOTLB-invalidation-is-none-of-the-device-TLB",
       inv_piotlb, false },
+    { "/svm/inv/an-IOTLB-page-is-none-of-the-device-TLB",
+      inv_piotlb_page, false },
+    { "/svm/inv/an-IOTLB-invalidation-without-PASID-is-none-of-the-device-TLB",
+      inv_iotlb, false },
     { "/svm/inv/a-PASID-cache-invalidation-is-none-of-the-device-TLB",
       inv_pasid_cache, false },
+    { "/svm/inv/a-domain-of-the-PASID-cache-is-none-of-the-device-TLB",
+      inv_pasid_cache_domain, false },
+    { "/svm/inv/a-PASID-of-the-PASID-cache-is-none-of-the-device-TLB",
+      inv_pasid_cache_pasid, false },
+    { "/svm/inv/a-context-cache-invalidation-is-none-of-the-device-TLB",
+      inv_context_cache, false },
+    { "/svm/inv/a-function-of-the-context-cache-is-none-of-the-device-TLB",
+      inv_context_cache_function, false },
 };
 
 static void test_inv(const void *data)
 {
     const InvCase *c = data;
-    QVTDSVM *f = qvtd_svm_start();
-    Moved m = move_page(f, IOVA);
+    QVTDSVM *f = qvtd_svm_start_machine("", DEVICES);
+    Moved m;
 
+    qvtd_svm_attach(f, FIRST);
+    m = move_page(f, IOVA);
     qvtd_inv(f->v, c->desc(f));
     g_assert(uses_new_page(f, &m) == c->hits);
     g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_REVOKED), ==, c->hits);
@@ -184,8 +267,15 @@ static void test_inv(const void *data)
  * Ranges
  */
 
+static QVTDDesc inv_range(QVTDSVM *f, uint64_t range, bool has_pasid)
+{
+    return has_pasid ? qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID, range,
+                                            true, false)
+                     : qvtd_dev_iotlb_desc(f->sid, range, true);
+}
+
 /* The first and last page of the range go, their neighbours stay */
-static void check_range(QVTDSVM *f, uint64_t size)
+static void check_range(QVTDSVM *f, uint64_t size, bool has_pasid)
 {
     Moved before = move_page(f, HUGE - PAGE);
     Moved first = move_page(f, HUGE);
@@ -193,23 +283,40 @@ static void check_range(QVTDSVM *f, uint64_t size)
     Moved after = move_page(f, HUGE + size);
     uint64_t range = qvtd_dev_tlb_range(HUGE, size);
 
-    qvtd_inv(f->v, qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID, range, true,
-                                        false));
+    qvtd_inv(f->v, inv_range(f, range, has_pasid));
     g_assert(!uses_new_page(f, &before));
     g_assert(uses_new_page(f, &first));
     g_assert(uses_new_page(f, &last));
     g_assert(!uses_new_page(f, &after));
 }
 
-static void test_range_sizes(void)
+static void check_range_sizes(QVTDSVM *f, bool has_pasid)
+{
+    for (uint64_t size = 2 * PAGE; size <= 512 * GiB; size *= 2) {
+        check_range(f, size, has_pasid);
+        qvtd_inv(f->v, inv_range(f, QVTD_DEV_TLB_ALL, has_pasid));
+    }
+    qvtd_svm_stop(f);
+}
+
+/* The endpoint works with translations of requests without PASID */
+static QVTDSVM *start_without_pasid(void)
 {
     QVTDSVM *f = qvtd_svm_start();
 
-    for (uint64_t size = 2 * PAGE; size <= 512 * GiB; size *= 2) {
-        check_range(f, size);
-        qvtd_inv(f->v, inv_all(f));
-    }
-    qvtd_svm_stop(f);
+    f->table = qvtd_svm_add_process(f, 0);
+    qsvm_set_pasid(&f->svm, SVM_PASID_NONE);
+    return f;
+}
+
+static void test_range_sizes(void)
+{
+    check_range_sizes(qvtd_svm_start(), true);
+}
+
+static void test_range_sizes_without_pasid(void)
+{
+    check_range_sizes(start_without_pasid(), false);
 }
 
 typedef struct HugePage {
@@ -275,25 +382,168 @@ static void test_global_spans_pasids(void)
     check_two_pasids(true);
 }
 
-/* Translations of requests without PASID, which RID_PASID's entry serves */
-static void test_without_pasid(void)
+/*
+ * Translations of requests without PASID, which RID_PASID's entry serves
+ */
+
+static QVTDDesc inv_page_without(QVTDSVM *f)
 {
-    QVTDSVM *f = qvtd_svm_start();
-    Moved m;
+    return qvtd_dev_iotlb_desc(f->sid, IOVA, false);
+}
 
-    f->table = qvtd_svm_add_process(f, 0);
-    qsvm_set_pasid(&f->svm, SVM_PASID_NONE);
-    m = move_page(f, IOVA);
-    g_assert(!uses_new_page(f, &m));
-    qvtd_inv(f->v, qvtd_dev_iotlb_desc(f->sid, IOVA + PAGE, false));
-    g_assert(!uses_new_page(f, &m));
-    qvtd_inv(f->v, qvtd_dev_iotlb_desc(f->sid, IOVA, false));
-    g_assert(uses_new_page(f, &m));
+static QVTDDesc inv_next_page_without(QVTDSVM *f)
+{
+    return qvtd_dev_iotlb_desc(f->sid, IOVA + PAGE, false);
+}
 
-    m = move_page(f, HUGE);
-    qvtd_inv(f->v, qvtd_dev_iotlb_desc(f->sid, QVTD_DEV_TLB_ALL, true));
-    g_assert(uses_new_page(f, &m));
+static QVTDDesc inv_rid_pasid(QVTDSVM *f)
+{
+    return qvtd_dev_piotlb_desc(f->sid, 0, QVTD_DEV_TLB_ALL, true, false);
+}
+
+static QVTDDesc inv_piotlb_rid_pasid(QVTDSVM *f)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_ALL, QVTD_SVM_DID, 0, 0, 0, false);
+}
+
+static const InvCase without_cases[] = {
+    { "/svm/inv/without-PASID-a-page-is-invalidated", inv_page_without, true },
+    { "/svm/inv/without-PASID-everything-is-invalidated",
+      inv_without_pasid, true },
+    { "/svm/inv/without-PASID-the-next-page-is-another",
+      inv_next_page_without, false },
+    { "/svm/inv/without-PASID-is-not-with-RID_PASID", inv_rid_pasid, false },
+    { "/svm/inv/without-PASID-is-none-of-all-PASIDs", inv_global, false },
+    { "/svm/inv/without-PASID-the-IOTLB-is-another", inv_iotlb, false },
+    { "/svm/inv/without-PASID-a-domain-of-the-IOTLB-is-another",
+      inv_iotlb_domain, false },
+    { "/svm/inv/without-PASID-a-page-of-the-IOTLB-is-another",
+      inv_iotlb_page, false },
+    { "/svm/inv/without-PASID-the-IOTLB-of-RID_PASID-is-another",
+      inv_piotlb_rid_pasid, false },
+    { "/svm/inv/without-PASID-the-context-cache-is-another",
+      inv_context_cache, false },
+    { "/svm/inv/without-PASID-the-context-cache-of-it-is-another",
+      inv_context_cache_function, false },
+    { "/svm/inv/without-PASID-the-PASID-cache-is-another",
+      inv_pasid_cache, false },
+};
+
+static void test_without_pasid(const void *data)
+{
+    const InvCase *c = data;
+    QVTDSVM *f = start_without_pasid();
+    Moved m = move_page(f, IOVA);
+
+    qvtd_inv(f->v, c->desc(f));
+    g_assert(uses_new_page(f, &m) == c->hits);
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_REVOKED), ==, c->hits);
     qvtd_svm_stop(f);
+}
+
+/*
+ * Registers, while the queue is disabled: none of them has a device TLB
+ */
+
+/* Whatever is enabled now, but for @clear */
+static void global_command(QVTDSVM *f, uint32_t clear, uint32_t set)
+{
+    uint32_t enabled = qvtd_readl(f->v, DMAR_GSTS_REG) &
+                       (VTD_GSTS_TES | VTD_GSTS_QIES);
+
+    qvtd_writel(f->v, DMAR_GCMD_REG, (enabled & ~clear) | set);
+}
+
+static void ccmd_global(QVTDSVM *f)
+{
+    qvtd_writeq(f->v, DMAR_CCMD_REG, VTD_CCMD_ICC | VTD_CCMD_GLOBAL_INVL);
+    g_assert_cmphex(qvtd_readq(f->v, DMAR_CCMD_REG), ==,
+                    VTD_CCMD_GLOBAL_INVL | VTD_CCMD_GLOBAL_INVL_A);
+}
+
+static void ccmd_function(QVTDSVM *f)
+{
+    qvtd_writeq(f->v, DMAR_CCMD_REG, VTD_CCMD_ICC | VTD_CCMD_DEVICE_INVL |
+                                     (uint64_t)f->sid << 16);
+    g_assert_cmphex(qvtd_readq(f->v, DMAR_CCMD_REG) &
+                    (VTD_CCMD_ICC | VTD_CCMD_CAIG_MASK), ==,
+                    VTD_CCMD_DEVICE_INVL_A);
+}
+
+static void iotlb_global(QVTDSVM *f)
+{
+    qvtd_writeq(f->v, DMAR_IOTLB_REG, VTD_TLB_IVT | VTD_TLB_GLOBAL_FLUSH);
+    g_assert_cmphex(qvtd_readq(f->v, DMAR_IOTLB_REG) &
+                    (VTD_TLB_IVT | VTD_TLB_FLUSH_GRANU_MASK_A), ==,
+                    VTD_TLB_GLOBAL_FLUSH_A);
+}
+
+static void iotlb_domain(QVTDSVM *f)
+{
+    qvtd_writeq(f->v, DMAR_IOTLB_REG, VTD_TLB_IVT | VTD_TLB_DSI_FLUSH |
+                                      (uint64_t)QVTD_SVM_DID << 32);
+    g_assert_cmphex(qvtd_readq(f->v, DMAR_IOTLB_REG) &
+                    (VTD_TLB_IVT | VTD_TLB_FLUSH_GRANU_MASK_A), ==,
+                    VTD_TLB_DSI_FLUSH_A);
+}
+
+static void iotlb_page(QVTDSVM *f)
+{
+    qvtd_writeq(f->v, DMAR_IVA_REG, IOVA);
+    qvtd_writeq(f->v, DMAR_IOTLB_REG, VTD_TLB_IVT | VTD_TLB_PSI_FLUSH |
+                                      (uint64_t)QVTD_SVM_DID << 32);
+    g_assert_cmphex(qvtd_readq(f->v, DMAR_IOTLB_REG) &
+                    (VTD_TLB_IVT | VTD_TLB_FLUSH_GRANU_MASK_A), ==,
+                    VTD_TLB_PSI_FLUSH_A);
+}
+
+static void root_again(QVTDSVM *f)
+{
+    qvtd_set_root(f->v);
+}
+
+static void translation_again(QVTDSVM *f)
+{
+    qvtd_set_translation(f->v, false);
+    qvtd_set_translation(f->v, true);
+}
+
+typedef struct RegisterCase {
+    const char *path;
+    void (*write)(QVTDSVM *f);
+} RegisterCase;
+
+static const RegisterCase register_cases[] = {
+    { "/svm/inv/CCMD-of-everything-is-none-of-the-device-TLB", ccmd_global },
+    { "/svm/inv/CCMD-of-a-function-is-none-of-the-device-TLB", ccmd_function },
+    { "/svm/inv/IOTLB-register-of-everything-is-none-of-the-device-TLB",
+      iotlb_global },
+    { "/svm/inv/IOTLB-register-of-a-domain-is-none-of-the-device-TLB",
+      iotlb_domain },
+    { "/svm/inv/IOTLB-register-of-a-page-is-none-of-the-device-TLB",
+      iotlb_page },
+    { "/svm/inv/the-root-table-set-again-is-none-of-the-device-TLB",
+      root_again },
+    { "/svm/inv/translation-enabled-again-is-none-of-the-device-TLB",
+      translation_again },
+};
+
+static void check_register(QVTDSVM *f, const RegisterCase *c)
+{
+    Moved m = move_page(f, IOVA);
+
+    qvtd_inv(f->v, inv_nothing(f));
+    global_command(f, VTD_GCMD_QIE, 0);
+    c->write(f);
+    g_assert(!uses_new_page(f, &m));
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_INVALIDATIONS), ==, 0);
+    qvtd_svm_stop(f);
+}
+
+static void test_register(const void *data)
+{
+    check_register(qvtd_svm_start(), data);
+    check_register(start_without_pasid(), data);
 }
 
 /*
@@ -394,69 +644,6 @@ static void test_linux_drain(void)
     qvtd_svm_stop(f);
 }
 
-/*
- * Descriptors
- */
-
-#define RID     (0x20ULL << 16)
-
-typedef struct DescCase {
-    const char *path;
-    QVTDDesc desc;
-    bool legal;
-} DescCase;
-
-static const DescCase desc_cases[] = {
-    { "/svm/inv/PASID-cache-invalidation-of-a-domain",
-      { { 7 | QVTD_PC_DOMAIN << 4 | 1 << 16 } }, true },
-    { "/svm/inv/PASID-cache-invalidation-of-a-PASID",
-      { { 7 | QVTD_PC_PASID << 4 | 1 << 16 | 0xfffffULL << 32 } }, true },
-    { "/svm/inv/PASID-cache-invalidation-of-everything",
-      { { 7 | QVTD_PC_GLOBAL << 4 } }, true },
-    { "/svm/inv/PASID-cache-granularity-2-is-reserved",
-      { { 7 | 2 << 4 | 1 << 16 } }, false },
-    { "/svm/inv/PASID-cache-bit-6-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4 | 1 << 6 } }, false },
-    { "/svm/inv/PASID-cache-bits-above-the-PASID-are-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4 | 1ULL << 52 } }, false },
-    { "/svm/inv/PASID-cache-second-word-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4, 1 } }, false },
-    { "/svm/inv/PASID-cache-upper-half-is-reserved",
-      { { 7 | QVTD_PC_GLOBAL << 4, 0, 1 } }, false },
-    { "/svm/inv/PASID-device-TLB-of-a-page", { { 8 | RID, IOVA } }, true },
-    { "/svm/inv/PASID-device-TLB-bit-2-is-reserved",
-      { { 8 | RID, IOVA | 2 } }, false },
-    { "/svm/inv/PASID-device-TLB-upper-half-is-reserved",
-      { { 8 | RID, IOVA, 1 } }, false },
-    { "/svm/inv/IOTLB-of-2-GiB-of-a-PASID",
-      { { 6 | QVTD_PIOTLB_PAGE << 4 | 1 << 16 | 0xfffffULL << 32,
-          HUGE | 19 } }, true },
-    { "/svm/inv/wait-of-the-fence-alone", { { 5 | QVTD_WAIT_FN } }, true },
-    { "/svm/inv/wait-of-the-fence-and-the-drain",
-      { { 5 | QVTD_WAIT_FN | QVTD_WAIT_PD } }, true },
-    { "/svm/inv/wait-for-nothing-is-malformed", { { 5 } }, false },
-    { "/svm/inv/wait-bit-8-is-reserved",
-      { { 5 | QVTD_WAIT_FN | 1 << 8 } }, false },
-    { "/svm/inv/descriptor-of-a-reserved-type", { { 10 } }, false },
-};
-
-/* 6.5.2.10: a malformed one stops the queue until software has seen to it */
-static void test_desc(const void *data)
-{
-    const DescCase *c = data;
-    QVTDSVM *f = qvtd_svm_start();
-    Moved m = move_page(f, IOVA);
-
-    g_assert(qvtd_iq_submit(f->v, c->desc) == c->legal);
-    if (!c->legal) {
-        g_assert(qvtd_iq_error(f->v));
-        qvtd_iq_recover(f->v);
-    }
-    qvtd_inv(f->v, inv_page(f));
-    g_assert(uses_new_page(f, &m));
-    qvtd_svm_stop(f);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -467,16 +654,21 @@ int main(int argc, char **argv)
         qtest_add_data_func(huge_pages[i].path, &huge_pages[i],
                             test_huge_page);
     }
-    for (int i = 0; i < ARRAY_SIZE(desc_cases); i++) {
-        qtest_add_data_func(desc_cases[i].path, &desc_cases[i], test_desc);
+    for (int i = 0; i < ARRAY_SIZE(without_cases); i++) {
+        qtest_add_data_func(without_cases[i].path, &without_cases[i],
+                            test_without_pasid);
+    }
+    for (int i = 0; i < ARRAY_SIZE(register_cases); i++) {
+        qtest_add_data_func(register_cases[i].path, &register_cases[i],
+                            test_register);
     }
     qtest_add_func("/svm/inv/a-range-ends-where-its-size-says",
                    test_range_sizes);
+    qtest_add_func("/svm/inv/without-PASID-a-range-ends-where-its-size-says",
+                   test_range_sizes_without_pasid);
     qtest_add_func("/svm/inv/one-PASID-goes-and-the-other-stays",
                    test_other_pasid_stays);
     qtest_add_func("/svm/inv/Global-spans-PASIDs", test_global_spans_pasids);
-    qtest_add_func("/svm/inv/translations-without-PASID-have-their-own",
-                   test_without_pasid);
     qtest_add_func("/svm/inv/a-revoked-page-is-gone", test_revoked_page);
     qtest_add_func("/svm/inv/a-revoked-write-permission-is-gone",
                    test_revoked_write);

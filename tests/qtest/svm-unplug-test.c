@@ -111,10 +111,10 @@ static void touch_what_was(QVTDSVM *f, uint16_t sid)
         qvtd_inv(f->v, qvtd_page_response_desc(sid, QVTD_SVM_PASID, i,
                                                QVTD_SVM_SUCCESS));
     }
-    qvtd_inv(f->v, qvtd_dev_piotlb_desc(sid, QVTD_SVM_PASID, IOVA, false,
-                                        false));
-    qvtd_inv(f->v, qvtd_dev_piotlb_desc(sid, QVTD_SVM_PASID, IOVA, false,
-                                        true));
+    qvtd_inv_times_out(f->v, qvtd_dev_piotlb_desc(sid, QVTD_SVM_PASID, IOVA,
+                                                  false, false));
+    qvtd_inv_times_out(f->v, qvtd_dev_piotlb_desc(sid, QVTD_SVM_PASID, IOVA,
+                                                  false, true));
     qvtd_inv_all(f->v);
     qtest_clock_step(f->qts, NANOSECONDS_PER_SECOND);
 }

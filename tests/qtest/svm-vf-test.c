@@ -313,8 +313,8 @@ static void test_vf_disable(void)
     request(&vf[1], 0);
     qtestdev_writew(&pf, SVM_TESTDEV_CAP_SRIOV + PCI_SRIOV_CTRL, 0);
     qtestdev_respond(&vf[0], vf[0].pasid, 0, QVTD_SVM_FAILURE);
-    qvtd_inv(pf.f->v, qvtd_dev_piotlb_desc(vf[0].sid, vf[0].pasid, IOVA, false,
-                                           false));
+    qvtd_inv_times_out(pf.f->v, qvtd_dev_piotlb_desc(vf[0].sid, vf[0].pasid,
+                                                     IOVA, false, false));
     request(&pf, 0);
     request(&pf, 1);
     request_in_vain(&pf, 2, -EBUSY);

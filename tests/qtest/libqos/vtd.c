@@ -278,6 +278,11 @@ bool qvtd_iq_error(QVTD *v)
     return qvtd_readl(v, DMAR_FSTS_REG) & VTD_FSTS_IQE;
 }
 
+unsigned int qvtd_iq_error_info(QVTD *v)
+{
+    return qvtd_readq(v, QVTD_IQERCD_REG) & 0xf;
+}
+
 void qvtd_iq_recover(QVTD *v)
 {
     uint64_t head = qvtd_readq(v, DMAR_IQH_REG);
@@ -303,6 +308,13 @@ bool qvtd_iq_submit(QVTD *v, QVTDDesc desc)
 void qvtd_inv(QVTD *v, QVTDDesc desc)
 {
     g_assert(qvtd_iq_submit(v, desc));
+}
+
+void qvtd_inv_times_out(QVTD *v, QVTDDesc desc)
+{
+    g_assert(!qvtd_iq_submit(v, desc));
+    g_assert_cmphex(qvtd_readl(v, DMAR_FSTS_REG) & QVTD_FSTS_ITE, !=, 0);
+    qvtd_writel(v, DMAR_FSTS_REG, QVTD_FSTS_ITE);
 }
 
 void qvtd_inv_all(QVTD *v)

@@ -94,6 +94,10 @@
 /* Address of a device-TLB invalidation that means "everything" (with S) */
 #define QVTD_DEV_TLB_ALL        0x7ffffffffffff000ULL
 
+/* Errors of the invalidation queue: bit of FSTS, record register */
+#define QVTD_FSTS_ITE           (1U << 6)
+#define QVTD_IQERCD_REG         0xb0
+
 /* Page request registers */
 #define QVTD_PQH_REG            0xc0
 #define QVTD_PQT_REG            0xc8
@@ -434,6 +438,12 @@ void qvtd_iq_kick(QVTD *v);
 bool qvtd_iq_error(QVTD *v);
 
 /**
+ * qvtd_iq_error_info: why the queue stopped (IQERCD.IQEI, VT-d 11.4.9.9)
+ * @v: VT-d unit
+ */
+unsigned int qvtd_iq_error_info(QVTD *v);
+
+/**
  * qvtd_iq_recover: go on after an invalidation queue error
  * @v: VT-d unit
  *
@@ -457,6 +467,15 @@ bool qvtd_iq_submit(QVTD *v, QVTDDesc desc);
  * @desc: the descriptor
  */
 void qvtd_inv(QVTD *v, QVTDDesc desc);
+
+/**
+ * qvtd_inv_times_out: an invalidation that nobody answers
+ * @v: VT-d unit, with svm=on
+ * @desc: the descriptor
+ *
+ * Fails the test if it completes; clears the Invalidation Time-out Error.
+ */
+void qvtd_inv_times_out(QVTD *v, QVTDDesc desc);
 
 /**
  * qvtd_inv_all: invalidate context cache, PASID cache and IOTLB globally
