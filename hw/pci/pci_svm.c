@@ -151,10 +151,13 @@ static bool svm_in_d0(const PCIDevice *dev)
     return !(svm_pm_control(dev) & PCI_PM_CTRL_STATE_MASK);
 }
 
-/* Unrealizing begins with clearing realized: a device that goes is not here. */
+/*
+ * Unrealizing begins with clearing realized. Loss of the slot's power resets
+ * the function, and bus mastering with it.
+ */
 static bool svm_is_operational(PCIDevice *dev)
 {
-    return qdev_is_realized(DEVICE(dev)) && dev->enabled && svm_in_d0(dev) &&
+    return qdev_is_realized(DEVICE(dev)) && svm_in_d0(dev) &&
            (!pci_is_vf(dev) || svm_in_d0(pcie_sriov_get_pf(dev)));
 }
 

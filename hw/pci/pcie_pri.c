@@ -142,9 +142,7 @@ void pcie_pri_exit(PCIDevice *dev)
 {
     PCIEPRIState *pri = g_steal_pointer(&dev->exp.pri);
 
-    if (pci_is_vf(dev)) {
-        pri_forget_vf(dev);
-    } else if (pri) {
+    if (pri) {
         g_hash_table_destroy(pri->groups);
         qemu_mutex_destroy(&pri->lock);
         g_free(pri);

@@ -599,23 +599,43 @@ static void test_absence(const void *data)
     qtestdev_stop(&t);
 }
 
-/* What was registered before can be ended then, and there only */
-static void test_unregister_in_absence(const void *data)
+/* What was registered before can be ended then */
+static void test_unregister_in_absence(void)
 {
-    const Absence *a = &absences[0];
     QTestdev t;
 
     qtestdev_start(&t, "");
     qtestdev_listen(&t, 0);
-    a->enter(&t);
+    qtestdev_set_master(&t, false);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==, 0);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_PRI), ==, 0);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==,
                     -EINVAL);
-    a->leave(&t);
+    qtestdev_set_master(&t, true);
     qvtd_inv(t.f->v, qvtd_dev_piotlb_desc(t.sid, t.pasid, IOVA, false, false));
     g_assert_cmpuint(qtestdev_reg(&t, SVM_TESTDEV_INV_COUNT), ==, 0);
     qtestdev_expect_success(&t, 0);
+    qtestdev_stop(&t);
+}
+
+/* A notifier hears one PASID, once */
+static void test_register_once(void)
+{
+    QTestdev t;
+
+    qtestdev_start(&t, "");
+    qtestdev_listen(&t, 0);
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_REGISTER_IOTLB), ==,
+                    -EINVAL);
+    t.pasid = 1;
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_REGISTER_IOTLB), ==,
+                    -EINVAL);
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==,
+                    -EINVAL);
+    t.pasid = QVTD_SVM_PASID;
+    qvtd_inv(t.f->v, qvtd_dev_piotlb_desc(t.sid, t.pasid, IOVA, false, false));
+    g_assert_cmpuint(qtestdev_reg(&t, SVM_TESTDEV_INV_COUNT), ==, 1);
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==, 0);
     qtestdev_stop(&t);
 }
 
@@ -807,8 +827,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(absences); i++) {
         qtest_add_data_func(absences[i].path, &absences[i], test_absence);
     }
-    qtest_add_data_func("/svm/caps/notifiers-can-be-ended-in-any-state", NULL,
-                        test_unregister_in_absence);
+    qtest_add_func("/svm/caps/notifiers-can-be-ended-without-bus-mastering",
+                   test_unregister_in_absence);
+    qtest_add_func("/svm/inv/a-notifier-is-registered-for-one-PASID",
+                   test_register_once);
     for (int i = 0; i < ARRAY_SIZE(aliases); i++) {
         qtest_add_data_func(aliases[i].path, &aliases[i], test_alias);
     }

@@ -279,6 +279,24 @@ static void test_vf_reset(void)
     qtestdev_stop(&pf);
 }
 
+/* A physical function without the capabilities has none to share */
+static void test_pf_without(void)
+{
+    QTestdev pf, vf[VFS];
+
+    start(&pf, vf, ",pasid=off,ats=off,pri=off");
+    qtestdev_expect_refusal(&vf[0], 0, -EPERM);
+    qtestdev_respond(&vf[0], vf[0].pasid, 0, QVTD_SVM_SUCCESS);
+    vf[0].pasid = QVTD_NO_PASID;
+    qvtd_svm_add_process(pf.f, 0);
+    g_assert_cmpint(qtestdev_translate(&vf[0], IOVA, PAGE, 0), ==, 1);
+    request_in_vain(&vf[0], 0, -EPERM);
+    qtestdev_function_reset(&vf[0]);
+    g_assert_cmphex(qtestdev_reg(&vf[1], SVM_TESTDEV_STATE), ==,
+                    SVM_TESTDEV_STATE_MASTER | SVM_TESTDEV_STATE_ATS);
+    qtestdev_stop(&pf);
+}
+
 static void test_pf_reset(void)
 {
     QTestdev pf, vf[VFS];
@@ -373,6 +391,8 @@ int main(int argc, char **argv)
                    test_state);
     qtest_add_func("/svm/caps/a-reset-of-a-virtual-function-spares-the-others",
                    test_vf_reset);
+    qtest_add_func("/svm/caps/a-PF-without-the-capabilities-shares-none",
+                   test_pf_without);
     qtest_add_func("/svm/caps/a-reset-of-the-PF-ends-its-virtual-functions",
                    test_pf_reset);
     qtest_add_func("/svm/caps/a-virtual-function-that-is-disabled-is-no-more",

@@ -379,9 +379,9 @@ void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier);
  * @dev: the function
  *
  * Hook of the PCI core, after configuration space was written, reset or
- * loaded, after a change of power, and when unrealizing begins: caches bus
- * mastering, and tells the state notifiers when something that they wait for
- * has changed. Those of virtual functions hear of their physical function's.
+ * loaded, and when unrealizing begins: caches bus mastering, and tells the
+ * state notifiers when something that they wait for has changed. Those of
+ * virtual functions hear of their physical function's.
  *
  * Context: BQL.
  */
