@@ -192,8 +192,9 @@ static int svm_testdev_register_pri(SVMTestdev *s)
                                      &slot->pri);
 }
 
-static MemTxResult svm_testdev_dma_plain(SVMTestdev *s, uint64_t *data,
-                                         dma_addr_t len, DMADirection dir)
+static MemTxResult svm_testdev_dma_to(SVMTestdev *s, AddressSpace *as,
+                                      uint64_t *data, dma_addr_t len,
+                                      DMADirection dir)
 {
     PCIDevice *dev = &s->parent_obj;
     const MemTxAttrs attrs = {
@@ -202,14 +203,15 @@ static MemTxResult svm_testdev_dma_plain(SVMTestdev *s, uint64_t *data,
                         ? PCI_AT_TRANSLATED : PCI_AT_UNTRANSLATED,
     };
 
-    return dma_memory_rw(pci_get_address_space(dev),
-                         s->reg[REG(SVM_TESTDEV_ADDR)], data, len, dir, attrs);
+    return dma_memory_rw(as, s->reg[REG(SVM_TESTDEV_ADDR)], data, len, dir,
+                         attrs);
 }
 
 static int64_t svm_testdev_dma_pasid(SVMTestdev *s, uint64_t *data,
                                      dma_addr_t len, DMADirection dir)
 {
     PCIDevice *dev = &s->parent_obj;
+    bool translated = svm_testdev_flag(s, SVM_TESTDEV_FLAG_TRANSLATED);
     AddressSpace *as;
     int64_t ret;
     int err;
@@ -218,8 +220,12 @@ static int64_t svm_testdev_dma_pasid(SVMTestdev *s, uint64_t *data,
     if (!as) {
         return err;
     }
-    ret = pci_pasid_dma_rw(dev, as, s->reg[REG(SVM_TESTDEV_ADDR)], data, len,
-                           dir == DMA_DIRECTION_FROM_DEVICE);
+    if (translated) {
+        ret = svm_testdev_dma_to(s, as, data, len, dir);
+    } else {
+        ret = pci_pasid_dma_rw(dev, as, s->reg[REG(SVM_TESTDEV_ADDR)], data,
+                               len, dir == DMA_DIRECTION_FROM_DEVICE);
+    }
     pci_pasid_put_address_space(dev, as);
     return ret;
 }
@@ -231,7 +237,8 @@ static int64_t svm_testdev_dma(SVMTestdev *s, DMADirection dir)
     int64_t ret;
 
     ret = svm_testdev_pasid(s) == PCI_NO_PASID
-          ? svm_testdev_dma_plain(s, &data, len, dir)
+          ? svm_testdev_dma_to(s, pci_get_address_space(&s->parent_obj),
+                               &data, len, dir)
           : svm_testdev_dma_pasid(s, &data, len, dir);
     if (dir == DMA_DIRECTION_TO_DEVICE && !ret) {
         s->reg[REG(SVM_TESTDEV_DATA)] = le64_to_cpu(data);

@@ -17,9 +17,6 @@
 /* A vector of CPU 0 */
 #define VECTOR  0x43
 
-/* The specification has a code for it, which nothing here confirms */
-#define ANY     0
-
 /*
  * Ways to break the tables of a process that has a page at IOVA
  */
@@ -52,6 +49,59 @@ static void change_pte(QVTDSVM *f, int level, uint64_t clear, uint64_t set)
 static void break_root(QVTDSVM *f)
 {
     change(f, f->v->root, 1, 0);
+}
+
+static void break_root_reserved(QVTDSVM *f)
+{
+    change(f, f->v->root, 0, 1 << 5);
+}
+
+static void break_root_address(QVTDSVM *f)
+{
+    qvtd_set_translation(f->v, false);
+    f->v->root = QVTD_SVM_NO_RAM;
+    qvtd_set_root(f->v);
+    qvtd_set_translation(f->v, true);
+}
+
+static void break_context_address(QVTDSVM *f)
+{
+    change(f, f->v->root, QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM);
+}
+
+static void break_context_reserved(QVTDSVM *f)
+{
+    change(f, context_addr(f), 0, 1 << 5);
+}
+
+static void break_directory_reserved(QVTDSVM *f)
+{
+    change(f, directory_addr(f), 0, 1 << 2);
+}
+
+static void break_directory_width(QVTDSVM *f)
+{
+    change(f, directory_addr(f), 0, 1ULL << 51);
+}
+
+static void break_entry_reserved(QVTDSVM *f)
+{
+    change(f, entry_addr(f), 0, 1 << 10);
+}
+
+static void break_entry_ssade(QVTDSVM *f)
+{
+    change(f, entry_addr(f), 0, 1 << 9);
+}
+
+static void break_entry_reserved_2(QVTDSVM *f)
+{
+    change(f, entry_addr(f) + 8, 0, 1 << 16);
+}
+
+static void break_entry_width(QVTDSVM *f)
+{
+    change(f, entry_addr(f) + 16, 0, 1ULL << 51);
 }
 
 static void break_context(QVTDSVM *f)
@@ -151,11 +201,36 @@ typedef struct FaultCase {
 } FaultCase;
 
 static const FaultCase fault_cases[] = {
-    { "/svm/fault/root-entry-is-not-present", break_root, ANY },
-    { "/svm/fault/context-entry-is-not-present", break_context, ANY },
-    { "/svm/fault/context-entry-has-DTE-clear", break_dte, ANY },
-    { "/svm/fault/context-entry-has-PASIDE-clear", break_paside, ANY },
-    { "/svm/fault/PASID-is-beyond-the-directory", break_pdts, ANY },
+    { "/svm/fault/root-entry-is-not-present", break_root,
+      VTD_FR_SM_ROOT_ENTRY_P },
+    { "/svm/fault/root-table-is-not-in-memory", break_root_address,
+      VTD_FR_SM_ROOT_TABLE_INV },
+    { "/svm/fault/root-entry-has-a-reserved-bit-set", break_root_reserved,
+      VTD_FR_SM_ROOT_ENTRY_RSVD },
+    { "/svm/fault/context-table-is-not-in-memory", break_context_address,
+      VTD_FR_SM_CONTEXT_TABLE_INV },
+    { "/svm/fault/context-entry-has-a-reserved-bit-set",
+      break_context_reserved, VTD_FR_SM_CONTEXT_ENTRY_RSVD },
+    { "/svm/fault/PASID-directory-entry-has-a-reserved-bit-set",
+      break_directory_reserved, VTD_FR_PASID_DIR_RSVD },
+    { "/svm/fault/PASID-directory-entry-has-too-wide-an-address",
+      break_directory_width, VTD_FR_PASID_DIR_RSVD },
+    { "/svm/fault/PASID-entry-has-a-reserved-bit-set", break_entry_reserved,
+      VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/PASID-entry-has-SSADE-set-without-SSADS", break_entry_ssade,
+      VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/PASID-entry-has-a-reserved-bit-set-beside-DID",
+      break_entry_reserved_2, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/PASID-entry-has-too-wide-an-address", break_entry_width,
+      VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/context-entry-is-not-present", break_context,
+      VTD_FR_SM_CONTEXT_ENTRY_P },
+    { "/svm/fault/context-entry-has-DTE-clear", break_dte,
+      VTD_FR_SM_DTE_DISABLED },
+    { "/svm/fault/context-entry-has-PASIDE-clear", break_paside,
+      VTD_FR_SM_PASID_DISABLED },
+    { "/svm/fault/PASID-is-beyond-the-directory", break_pdts,
+      VTD_FR_SM_PASID_TOO_LARGE },
     { "/svm/fault/PASID-directory-is-not-in-memory", break_directory_address,
       VTD_FR_PASID_DIR_ACCESS_ERR },
     { "/svm/fault/PASID-directory-entry-is-not-present", break_directory_entry,
@@ -190,11 +265,7 @@ static void check_record(QVTDSVM *f, unsigned int reason, bool read)
 {
     QVTDFault fault = qvtd_svm_take_fault(f);
 
-    if (reason == ANY) {
-        g_assert_cmphex(fault.reason, !=, 0);
-    } else {
-        g_assert_cmphex(fault.reason, ==, reason);
-    }
+    g_assert_cmphex(fault.reason, ==, reason);
     g_assert_cmphex(fault.addr, ==, IOVA);
     g_assert(fault.has_pasid);
     g_assert_cmphex(fault.pasid, ==, QVTD_SVM_PASID);
@@ -203,6 +274,10 @@ static void check_record(QVTDSVM *f, unsigned int reason, bool read)
 
 static void repair(QVTDSVM *f)
 {
+    qvtd_set_translation(f->v, false);
+    f->v->root = qvtd_alloc_page(f->v);
+    qvtd_set_root(f->v);
+    qvtd_set_translation(f->v, true);
     f->dir = qvtd_new_pasid_dir(f->v, QVTD_SVM_PDTS);
     f->table = qvtd_svm_add_process(f, QVTD_SVM_PASID);
     qvtd_svm_set_context(f, QVTD_SVM_CONTEXT);

@@ -831,6 +831,52 @@ static void test_rid_pasid_too_large(void)
     stop(&m);
 }
 
+/* 11.4.9: what the record says of the request */
+static void test_record(void)
+{
+    QVTDFault fault;
+    Machine m;
+
+    start(&m, &first_stage);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.table, IOVA, 1, 0, 1ULL << 51);
+    expect_perm(&m, IOVA, 0, NONE);
+    fault = take_fault(&m, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    g_assert(fault.at == 1 && !fault.exec && !fault.priv && !fault.read);
+    expect_perm(&m, IOVA, EXEC | NO_WRITE, NONE);
+    fault = take_fault(&m, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    g_assert(fault.at == 1 && fault.exec && !fault.priv && fault.read);
+    expect_perm(&m, IOVA, PRIV, NONE);
+    fault = take_fault(&m, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    g_assert(fault.at == 1 && !fault.exec && fault.priv && !fault.read);
+    stop(&m);
+}
+
+/* 7.2.1: one record, and another function's fault while it is full */
+static void test_overflow(void)
+{
+    QVTDFault fault;
+    Machine m;
+
+    start(&m, &first_stage);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.table, IOVA, 1, 0, 1ULL << 51);
+    expect_perm(&m, IOVA, 0, NONE);
+    g_assert_cmphex(qvtd_readl(m.v, DMAR_FSTS_REG) & 3, ==, VTD_FSTS_PPF);
+
+    g_assert(!qsvm_write(&m.t.f->svm, IOVA, PAGE));
+    g_assert_cmphex(qvtd_readl(m.v, DMAR_FSTS_REG) & 3, ==,
+                    VTD_FSTS_PPF | VTD_FSTS_PFO);
+    take_fault(&m, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    g_assert(!qvtd_pop_fault(m.v, &fault));
+    g_assert_cmphex(qvtd_readl(m.v, DMAR_FSTS_REG) & 3, ==, 0);
+
+    g_assert(!qsvm_write(&m.t.f->svm, IOVA, PAGE));
+    g_assert(qvtd_pop_fault(m.v, &fault));
+    g_assert_cmphex(fault.sid, ==, m.t.f->sid);
+    stop(&m);
+}
+
 static void add_commons(const Kind *k)
 {
     for (int i = 0; i < ARRAY_SIZE(commons); i++) {
@@ -922,6 +968,10 @@ int main(int argc, char **argv)
     add_nested();
     add_legacy();
     qtest_add_func("/svm/ats/pass-through-is-identity", test_pass_through);
+    qtest_add_func("/svm/fault/a-record-says-what-kind-of-request-it-was",
+                   test_record);
+    qtest_add_func("/svm/fault/faults-overflow-when-no-record-is-free",
+                   test_overflow);
     qtest_add_func("/svm/fault/RID_PASID-is-beyond-the-directory",
                    test_rid_pasid_too_large);
     return g_test_run();
