@@ -434,7 +434,7 @@ static void run_spaces(void)
 /* Unmapped memory is out of reach, at once and for what goes on, too. */
 static void check_revoked(struct vfio *v, uint32_t pasid)
 {
-    const size_t size = 32 * MIB;
+    const size_t size = 16 * MIB;
     struct vfio_space space;
     struct backing b, big;
     uint8_t *old;
@@ -450,12 +450,13 @@ static void check_revoked(struct vfio *v, uint32_t pasid)
     svm_check_filled(old, b.size, GUARD_BYTE, "memory that was unmapped");
     backing_unmap(&b);
 
+    /* The second half is not there: the command cannot end before its time */
     backing_init(&big, &space, size / PAGE);
     big.answer = REFUSE;
     big.is_write = true;
-    vfio_map(&space, IOVA, big.buf, size, true);
+    vfio_map(&space, IOVA, big.buf, size / 2, true);
     vfio_start(&space, SVM_CMD_WRITE, IOVA, size, 0);
-    vfio_unmap(&space, IOVA, size);
+    vfio_unmap(&space, IOVA, size / 2);
     svm_fill(big.buf, size, GUARD_BYTE);
     if (serve(&big) != SVM_STATUS_FAILED) {
         svm_fail("a command outlived its memory");
