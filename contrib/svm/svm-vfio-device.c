@@ -206,25 +206,110 @@ static uint32_t new_hwpt(struct vfio_space *space, bool faults)
     return alloc.out_hwpt_id;
 }
 
+static void attach_table(struct vfio_space *space, uint32_t table)
+{
+    struct vfio_device_attach_iommufd_pt attach = {
+        .argsz = sizeof(attach),
+        .pt_id = table,
+    };
+
+    if (space->pasid != SVM_PASID_NONE) {
+        attach.flags = VFIO_DEVICE_ATTACH_PASID;
+        attach.pasid = space->pasid;
+    }
+    svm_need(!ioctl(space->v->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach),
+             "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
+}
+
 void vfio_attach(struct vfio_space *space, struct vfio *v, uint32_t pasid,
                  bool faults)
 {
-    struct vfio_device_attach_iommufd_pt attach = { .argsz = sizeof(attach) };
-
     *space = (struct vfio_space) {
         .v = v,
         .pasid = pasid,
         .ioas = new_ioas(v),
     };
-    /* Without further wishes the kernel makes what an IOAS needs by itself */
-    attach.pt_id = faults || pasid != SVM_PASID_NONE ? new_hwpt(space, faults) :
-                                                       space->ioas;
-    if (pasid != SVM_PASID_NONE) {
-        attach.flags = VFIO_DEVICE_ATTACH_PASID;
-        attach.pasid = pasid;
+    if (faults || pasid != SVM_PASID_NONE) {
+        attach_table(space, new_hwpt(space, faults));
+    } else {
+        /* Without further wishes the kernel makes what it needs by itself */
+        attach_table(space, space->ioas);
     }
-    svm_need(!ioctl(v->device, VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach),
-             "VFIO_DEVICE_ATTACH_IOMMUFD_PT");
+}
+
+uint32_t vfio_attach_nested(struct vfio_space *space, struct vfio *v,
+                            uint32_t pasid, uint64_t table, unsigned width)
+{
+    struct iommu_hwpt_vtd_s1 first_stage = {
+        .pgtbl_addr = table,
+        .addr_width = width,
+    };
+    struct iommu_hwpt_alloc parent = {
+        .size = sizeof(parent),
+        .flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_ALLOC_NEST_PARENT,
+        .dev_id = v->device_id,
+        .pt_id = new_ioas(v),
+    };
+    struct iommu_hwpt_alloc nested = {
+        .size = sizeof(nested),
+        .flags = IOMMU_HWPT_ALLOC_PASID | IOMMU_HWPT_FAULT_ID_VALID,
+        .dev_id = v->device_id,
+        .data_type = IOMMU_HWPT_DATA_VTD_S1,
+        .data_len = sizeof(first_stage),
+        .data_uptr = (uintptr_t)&first_stage,
+        .fault_id = v->fault_id,
+    };
+
+    *space = (struct vfio_space) {
+        .v = v,
+        .pasid = pasid,
+        .ioas = parent.pt_id,
+    };
+    svm_need(!ioctl(v->iommufd, IOMMU_HWPT_ALLOC, &parent),
+             "IOMMU_HWPT_ALLOC of a parent");
+    nested.pt_id = parent.out_hwpt_id;
+    svm_need(!ioctl(v->iommufd, IOMMU_HWPT_ALLOC, &nested),
+             "IOMMU_HWPT_ALLOC of a nested table");
+    attach_table(space, nested.out_hwpt_id);
+    return nested.out_hwpt_id;
+}
+
+void vfio_invalidate(struct vfio *v, uint32_t nested, uint64_t addr,
+                     size_t pages)
+{
+    struct iommu_hwpt_vtd_s1_invalidate entry = {
+        .addr = addr,
+        .npages = pages,
+    };
+    struct iommu_hwpt_invalidate invalidate = {
+        .size = sizeof(invalidate),
+        .hwpt_id = nested,
+        .data_uptr = (uintptr_t)&entry,
+        .data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
+        .entry_len = sizeof(entry),
+        .entry_num = 1,
+    };
+
+    svm_need(!ioctl(v->iommufd, IOMMU_HWPT_INVALIDATE, &invalidate),
+             "IOMMU_HWPT_INVALIDATE");
+}
+
+bool vfio_has_five_levels(struct vfio *v)
+{
+    struct iommu_hw_info_vtd vtd = { };
+    struct iommu_hw_info info = {
+        .size = sizeof(info),
+        .dev_id = v->device_id,
+        .data_len = sizeof(vtd),
+        .data_uptr = (uintptr_t)&vtd,
+    };
+
+    svm_need(!ioctl(v->iommufd, IOMMU_GET_HW_INFO, &info),
+             "IOMMU_GET_HW_INFO");
+    if (info.out_data_type != IOMMU_HW_INFO_TYPE_INTEL_VTD) {
+        svm_fail("the IOMMU is not VT-d");
+    }
+    return vtd.cap_reg >> 60 & 1; /* FL5LP */
 }
 
 void vfio_detach(struct vfio_space *space)

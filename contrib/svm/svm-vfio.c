@@ -531,6 +531,7 @@ static const struct scenario scenarios[] = {
     { "vfio-spaces", run_spaces, "one address in three address spaces" },
     { "vfio-revoked", run_revoked, "memory unmapped while the device works" },
     { "vfio-unanswered", run_unanswered, "page requests that nobody answers" },
+    { "vfio-nested", vfio_run_nested, "first-stage tables of the program" },
     { "high-iova", run_high_iova, "I/O addresses that take five levels" },
     { "legacy", run_legacy, "ATS in legacy mode, without PASID" },
 };

@@ -69,6 +69,21 @@ void vfio_attach(struct vfio_space *space, struct vfio *v, uint32_t pasid,
                  bool faults);
 void vfio_detach(struct vfio_space *space);
 
+/*
+ * An address space with a first-stage table of our own, of @width (48 or 57)
+ * bits, whose root is at address @table of the IOAS. What the table holds are
+ * addresses of the IOAS. Page requests go to the queue. The table's name.
+ */
+uint32_t vfio_attach_nested(struct vfio_space *space, struct vfio *v,
+                            uint32_t pasid, uint64_t table, unsigned width);
+
+/* That table has changed. */
+void vfio_invalidate(struct vfio *v, uint32_t nested, uint64_t addr,
+                     size_t pages);
+
+/* Can a first-stage table have five levels? */
+bool vfio_has_five_levels(struct vfio *v);
+
 /* Map memory of this process, for reading and perhaps for writing. */
 void vfio_map(struct vfio_space *space, uint64_t iova, void *buf, size_t size,
               bool writable);
@@ -93,5 +108,8 @@ size_t vfio_wait_fault(struct vfio *v, struct iommu_hwpt_pgfault *faults);
 
 /* Answer a group: IOMMUFD_PAGE_RESP_* */
 void vfio_respond(struct vfio *v, uint32_t cookie, uint32_t code);
+
+/* svm-vfio-nested.c: a scenario */
+void vfio_run_nested(void);
 
 #endif /* SVM_VFIO_H */
