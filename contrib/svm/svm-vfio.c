@@ -536,8 +536,8 @@ static const struct scenario scenarios[] = {
     { "legacy", run_legacy, "ATS in legacy mode, without PASID" },
 };
 
-/* The processes of scenarios count for this one. */
-static void before_scenario(uint64_t *counters)
+/* The processes of scenarios add to what this one has mapped. */
+static void read_counters(uint64_t *counters)
 {
     const size_t size = SCENARIO_COUNTERS * sizeof(*counters);
 
@@ -558,8 +558,8 @@ static const struct scenario_suite suite = {
     .program = "svm-vfio",
     .scenarios = scenarios,
     .number = ARRAY_SIZE(scenarios),
-    .before = before_scenario,
-    .after = before_scenario,
+    .before = read_counters,
+    .after = read_counters,
     .check_health = check_health,
 };
 
