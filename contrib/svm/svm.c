@@ -413,6 +413,15 @@ static long svm_ioctl_counters(struct svm_file *file, unsigned long arg)
     return copy_to_user(to, &counters, sizeof(counters)) ? -EFAULT : 0;
 }
 
+static long svm_ioctl_pasid(struct svm_file *file, unsigned long arg)
+{
+    guard(mutex)(&file->svm->files_lock);
+    if (!file->sva) {
+        return -ENODEV;
+    }
+    return put_user(file->pasid, (u32 __user *)arg);
+}
+
 static long svm_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
 {
     struct svm_file *file = filp->private_data;
@@ -424,6 +433,8 @@ static long svm_ioctl(struct file *filp, unsigned int cmd, unsigned long arg)
         return svm_ioctl_wait(file, arg);
     case SVM_IOC_COUNTERS:
         return svm_ioctl_counters(file, arg);
+    case SVM_IOC_PASID:
+        return svm_ioctl_pasid(file, arg);
     default:
         return -ENOTTY;
     }

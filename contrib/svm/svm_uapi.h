@@ -58,4 +58,7 @@ struct svm_counters {
 /* Read the counters of the device. ENODEV: as above. */
 #define SVM_IOC_COUNTERS        _IOR('v', 0xd2, struct svm_counters)
 
+/* The PASID of the bound address space. ENODEV: as above. */
+#define SVM_IOC_PASID           _IOR('v', 0xd3, __u32)
+
 #endif /* SVM_UAPI_H */

@@ -5,7 +5,9 @@
  */
 
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -202,4 +204,66 @@ void svm_run_huge_2m(void)
 void svm_run_huge_1g(void)
 {
     check_huge(GIB, 2, MIB);
+}
+
+/* At @addr, with other memory where an address that lost bits would lead */
+static void check_high(int fd, uintptr_t addr)
+{
+    const size_t size = 40 * PAGE;
+    const size_t guard = 4 * PAGE;
+    uint64_t requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS);
+    uint8_t *low = svm_map_at(addr & ((1UL << 46) - 1), size);
+    uint8_t *high = svm_map_at(addr, size);
+
+    svm_fill(low, size, GUARD_BYTE);
+    svm_check_write(fd, high + 1000, guard);
+    requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS) - requests;
+    if (requests < guard / PAGE) {
+        svm_fail("only %lu page requests for untouched memory", requests);
+    }
+    svm_check_buffer(fd, high + guard, size - 2 * guard, guard);
+    svm_check_filled(low, size, GUARD_BYTE, "memory at the low address");
+    svm_unmap(high, size);
+    svm_check_write_fails(fd, high, size);
+    svm_check_filled(low, size, GUARD_BYTE, "memory at the low address");
+    svm_unmap(low, size);
+}
+
+/* Above 47 bits, up to the last page that a process can have. */
+void svm_run_high_address(void)
+{
+    int fd = svm_open();
+
+    check_high(fd, (1UL << 47) + 123 * MIB);
+    check_high(fd, (1UL << 48) + 123 * MIB);
+    check_high(fd, (3UL << 52) + 123 * MIB);
+    check_high(fd, (1UL << 56) - 41 * PAGE);
+}
+
+static void check_group_type(const char *path, const char *type)
+{
+    FILE *file = fopen(path, "r");
+    char line[32] = "";
+
+    svm_need(file && fgets(line, sizeof(line), file), path);
+    fclose(file);
+    line[strcspn(line, "\n")] = '\0';
+    if (strcmp(line, type)) {
+        svm_fail("the type of the default domain is %s, not %s", line, type);
+    }
+}
+
+/* Without a PASID an address is a physical one, with one it is a process's. */
+void svm_run_passthrough(void)
+{
+    const size_t size = 64 * PAGE;
+    uint8_t *map = svm_map_small(size);
+    int fd = svm_open();
+
+    check_group_type("/sys/class/misc/svm0/device/iommu_group/type",
+                     "identity");
+    svm_check_write(fd, map + PAGE, size - 2 * PAGE);
+    svm_check_buffer(fd, map + PAGE, size - 2 * PAGE, PAGE);
+    svm_unmap(map, size);
+    svm_check_write_fails(fd, map, size);
 }

@@ -63,42 +63,30 @@ uint64_t svm_run(int fd, uint32_t op, const void *addr, size_t size,
     return svm_wait(fd);
 }
 
-void svm_read_counters(int fd, struct svm_counters *counters)
+void svm_read_counters(int fd, uint64_t *values)
 {
-    svm_need(!ioctl(fd, SVM_IOC_COUNTERS, counters), "reading the counters");
+    struct svm_counters counters;
+
+    svm_need(!ioctl(fd, SVM_IOC_COUNTERS, &counters), "reading the counters");
+    for (int i = 0; i < SCENARIO_COUNTERS; i++) {
+        values[i] = counters.value[i];
+    }
 }
 
 uint64_t svm_counter(int fd, unsigned reg)
 {
-    struct svm_counters counters;
+    uint64_t values[SCENARIO_COUNTERS];
 
-    svm_read_counters(fd, &counters);
-    return counters.value[(reg - SVM_REG_STATS) / 8];
+    svm_read_counters(fd, values);
+    return values[(reg - SVM_REG_STATS) / 8];
 }
 
-static uint8_t crc_of_byte(uint8_t crc)
+uint32_t svm_pasid(int fd)
 {
-    for (int bit = 0; bit < 8; bit++) {
-        crc = (crc >> 1) ^ (crc & 1 ? SVM_CRC_POLY : 0);
-    }
-    return crc;
-}
+    __u32 pasid;
 
-uint8_t svm_crc(const void *data, size_t size)
-{
-    static uint8_t table[256];
-    const uint8_t *byte = data;
-    uint8_t crc = SVM_CRC_INIT;
-
-    if (!table[1]) {
-        for (int i = 0; i < 256; i++) {
-            table[i] = crc_of_byte(i);
-        }
-    }
-    for (size_t i = 0; i < size; i++) {
-        crc = table[crc ^ byte[i]];
-    }
-    return crc;
+    svm_need(!ioctl(fd, SVM_IOC_PASID, &pasid), "asking for the PASID");
+    return pasid;
 }
 
 void svm_check_write(int fd, uint8_t *buf, size_t size)

@@ -151,27 +151,108 @@ void svm_run_fork(void)
     check_fork(fd, true);
 }
 
-/* Processes that use the device at once take turns. */
-void svm_run_turns(void)
+#define PROCESSES 10
+
+/* What ten processes and their parent share */
+struct crowd {
+    struct meeting bound;
+    struct meeting worked;
+    uint32_t pasid[PROCESSES];
+};
+
+static struct crowd *crowd_new(void)
 {
-    pid_t children[6];
+    struct crowd *crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE,
+                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    svm_need(crowd != MAP_FAILED, "mmap");
+    meeting_init(&crowd->bound);
+    meeting_init(&crowd->worked);
+    return crowd;
+}
+
+/* One of them: here, and going on when all of them are. */
+static void crowd_wait(struct meeting *m)
+{
+    meeting_signal(m->to_parent);
+    meeting_wait(m->to_child);
+}
+
+static void crowd_gather(struct meeting *m)
+{
+    for (int i = 0; i < PROCESSES; i++) {
+        meeting_wait(m->to_parent);
+    }
+    for (int i = 0; i < PROCESSES; i++) {
+        meeting_signal(m->to_child);
+    }
+}
+
+/*
+ * The same address means other memory in each process. What the device wrote
+ * for this one, in the first half, and what this one wrote, in the second,
+ * has to outlast the others' turns.
+ */
+static void crowd_child(struct crowd *crowd, int i, uint8_t *map, size_t half)
+{
+    const size_t length = half - (i + 1) * 100;
     int fd = svm_open();
 
-    for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+    crowd->pasid[i] = svm_pasid(fd);
+    crowd_wait(&crowd->bound);
+    for (int round = 0; round < 20; round++) {
+        uint64_t seed = i * 1000 + round;
+
+        svm_fill_random(map + half, half, seed);
+        svm_check_read(fd, map, 2 * half);
+        svm_check_write(fd, map, length);
+        svm_check_random(map + half, half, seed, "this process's half");
+    }
+    crowd_wait(&crowd->worked);
+    svm_check_pattern(map, length, "what the device wrote for this process");
+    svm_check_read(fd, map, 2 * half);
+    _exit(0);
+}
+
+static void check_pasids_differ(const uint32_t *pasid)
+{
+    uint32_t low = pasid[0];
+    uint32_t high = pasid[0];
+
+    for (int i = 0; i < PROCESSES; i++) {
+        for (int k = 0; k < i; k++) {
+            if (pasid[i] == pasid[k]) {
+                svm_fail("two processes have PASID %u", pasid[i]);
+            }
+        }
+        low = pasid[i] < low ? pasid[i] : low;
+        high = pasid[i] > high ? pasid[i] : high;
+    }
+    svm_note("ten PASIDs, from %u to %u", low, high);
+}
+
+/* Ten processes, bound at the same time, take turns. */
+void svm_run_ten_processes(void)
+{
+    const size_t half = 32 * PAGE;
+    uint8_t *map = svm_map_small(2 * half);
+    struct crowd *crowd = crowd_new();
+    pid_t children[PROCESSES];
+    int fd = svm_open();
+
+    for (int i = 0; i < PROCESSES; i++) {
         children[i] = start_child();
         if (!children[i]) {
-            uint8_t *map = svm_map_small(32 * PAGE);
-            int own = svm_open();
-
-            for (int k = 0; k < 30; k++) {
-                svm_check_buffer(own, map + PAGE + k, (10 + i) * PAGE, PAGE);
-            }
-            _exit(0);
+            crowd_child(crowd, i, map, half);
         }
     }
-    for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+    crowd_gather(&crowd->bound);
+    check_pasids_differ(crowd->pasid);
+    crowd_gather(&crowd->worked);
+    for (int i = 0; i < PROCESSES; i++) {
         join_child(children[i]);
     }
+    svm_check_filled(map, 2 * half, 0, "the memory of the processes' parent");
     svm_check_health(fd);
 }
 
@@ -216,6 +297,69 @@ static uint8_t *start_long_command(int fd)
         usleep(100);
     }
     return map;
+}
+
+/* How many bridges are between a device and its root bus? */
+static int count_bridges(const char *misc)
+{
+    char *path = realpath(misc, NULL);
+    const char *at = path ? strstr(path, "/pci") : NULL;
+    int n = -2;
+
+    svm_need(at, misc);
+    for (; at; at = strchr(at + 1, '/')) {
+        n++;
+    }
+    free(path);
+    return n;
+}
+
+/* Until the device has written more, in the command that it is at */
+static void await_progress(int fd, uint64_t commands)
+{
+    uint64_t bytes = svm_counter(fd, SVM_STAT_BYTES_WRITTEN);
+
+    while (svm_counter(fd, SVM_STAT_BYTES_WRITTEN) < bytes + MIB) {
+        if (svm_counter(fd, SVM_STAT_COMMANDS) != commands) {
+            svm_fail("a device did not work while the other one did");
+        }
+        usleep(100);
+    }
+}
+
+/* An endpoint of the root complex and one behind a port, for one process. */
+void svm_run_two_endpoints(void)
+{
+    int fd[2] = { svm_open_path("/dev/svm0"), svm_open_path("/dev/svm1") };
+    uint64_t commands[2];
+    uint8_t *map[2];
+
+    if (count_bridges("/sys/class/misc/svm0/device") != 0 ||
+        count_bridges("/sys/class/misc/svm1/device") != 1) {
+        svm_fail("the devices are not where they should be");
+    }
+    if (svm_pasid(fd[0]) != svm_pasid(fd[1])) {
+        svm_fail("the devices know the process by different PASIDs");
+    }
+    for (int i = 0; i < 2; i++) {
+        commands[i] = svm_counter(fd[i], SVM_STAT_COMMANDS);
+        map[i] = start_long_command(fd[i]);
+    }
+    await_progress(fd[0], commands[0]);
+    await_progress(fd[1], commands[1]);
+    if (svm_counter(fd[0], SVM_STAT_COMMANDS) != commands[0]) {
+        svm_fail("the devices did not work at once");
+    }
+
+    /* What one of them loses is nothing to the other one */
+    svm_unmap(map[0], LONG_SIZE);
+    if (svm_wait(fd[0]) != SVM_STATUS_FAILED) {
+        svm_fail("a command outlived its memory");
+    }
+    await_progress(fd[1], commands[1]);
+    svm_check_pattern(map[1], MIB, "what the other device wrote");
+    close(fd[1]);
+    svm_check_health(fd[0]);
 }
 
 /* Closing the file ends the command, and no byte arrives after that. */

@@ -1,5 +1,5 @@
 /*
- * svmctl: the memory that the scenarios share with the device
+ * Scenarios: the memory that they share with the device
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,7 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "svmctl.h"
+#include "scenario.h"
 
 #ifndef MAP_HUGE_SHIFT
 #define MAP_HUGE_SHIFT 26
@@ -51,6 +51,17 @@ uint8_t *svm_map_huge(size_t size, size_t page)
     int shift = __builtin_ctzl(page);
 
     return svm_map(size, PAGE, MAP_HUGETLB | shift << MAP_HUGE_SHIFT);
+}
+
+uint8_t *svm_map_at(uintptr_t addr, size_t size)
+{
+    uint8_t *map = mmap((void *)addr, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
+                        -1, 0);
+
+    svm_need(map == (void *)addr, "mmap at a given address");
+    svm_need(!madvise(map, size, MADV_NOHUGEPAGE), "MADV_NOHUGEPAGE");
+    return map;
 }
 
 void svm_unmap(void *addr, size_t size)
@@ -169,4 +180,29 @@ void svm_read_pagemap(const void *addr, size_t n, uint64_t *entries)
                    (uintptr_t)addr / PAGE * sizeof(*entries)) ==
              (ssize_t)size, "/proc/self/pagemap");
     close(fd);
+}
+
+static uint8_t crc_of_byte(uint8_t crc)
+{
+    for (int bit = 0; bit < 8; bit++) {
+        crc = (crc >> 1) ^ (crc & 1 ? SVM_CRC_POLY : 0);
+    }
+    return crc;
+}
+
+uint8_t svm_crc(const void *data, size_t size)
+{
+    static uint8_t table[256];
+    const uint8_t *byte = data;
+    uint8_t crc = SVM_CRC_INIT;
+
+    if (!table[1]) {
+        for (int i = 0; i < 256; i++) {
+            table[i] = crc_of_byte(i);
+        }
+    }
+    for (size_t i = 0; i < size; i++) {
+        crc = table[crc ^ byte[i]];
+    }
+    return crc;
 }
