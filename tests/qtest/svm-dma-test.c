@@ -26,6 +26,7 @@ typedef struct Machine {
     QVTD *v;
     unsigned int pgtt;
     uint64_t table;
+    uint64_t second;
     uint64_t page;
 } Machine;
 
@@ -33,7 +34,7 @@ static void set_entry(Machine *m)
 {
     uint32_t pasid = m->t.pasid == QVTD_NO_PASID ? RID_PASID : m->t.pasid;
     QVTDPasidEntry pe = {
-        .pgtt = m->pgtt, .did = DID, .table = m->table,
+        .pgtt = m->pgtt, .did = DID, .table = m->table, .second = m->second,
     };
 
     qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
@@ -51,7 +52,11 @@ static void start(Machine *m, unsigned int pgtt, uint32_t pasid)
     m->t.pasid = pasid;
     m->table = qvtd_alloc_page(m->v);
     m->page = qvtd_alloc_page(m->v);
-    if (pgtt == QVTD_PGTT_FS) {
+    if (pgtt == QVTD_PGTT_NESTED) {
+        m->second = qvtd_alloc_page(m->v);
+        qvtd_ss_map(m->v, m->second, 0, 0, 3, QVTD_SS_RW);
+    }
+    if (pgtt == QVTD_PGTT_FS || pgtt == QVTD_PGTT_NESTED) {
         qvtd_fs_map(m->v, m->table, IOVA, m->page, 1, QVTD_FS_USER_RW);
     } else {
         qvtd_ss_map(m->v, m->table, IOVA, m->page, 1, QVTD_SS_RW);
@@ -146,6 +151,10 @@ static const Path paths[] = {
     { "/svm/pasid/DMA-with-PASID-0", QVTD_PGTT_FS, 0 },
     { "/svm/pasid/DMA-without-PASID-through-the-first-stage-of-RID_PASID",
       QVTD_PGTT_FS, QVTD_NO_PASID },
+    { "/svm/pasid/DMA-with-PASID-through-nested-tables", QVTD_PGTT_NESTED,
+      0x12345 },
+    { "/svm/pasid/DMA-without-PASID-through-nested-tables", QVTD_PGTT_NESTED,
+      QVTD_NO_PASID },
     { "/svm/pasid/DMA-without-PASID-through-the-second-stage-of-RID_PASID",
       QVTD_PGTT_SS, QVTD_NO_PASID },
 };
@@ -155,7 +164,7 @@ static void test_path(const void *data)
 {
     const Path *p = data;
     uint64_t ad = QVTD_FS_A | QVTD_FS_D;
-    bool first = p->pgtt == QVTD_PGTT_FS;
+    bool first = p->pgtt != QVTD_PGTT_SS;
     unsigned int reason = first ? VTD_FR_FS_PAGING_ENTRY_P : VTD_FR_SM_READ;
     Machine m;
 
@@ -173,6 +182,84 @@ static void test_path(const void *data)
     expect_fault(&m, reason, IOVA, true, 0);
     change(&m, leaf_addr(&m), 0, first ? QVTD_FS_USER_RW : QVTD_SS_RW);
     g_assert(writes(&m));
+    stop(&m);
+}
+
+/*
+ * The IOTLB: what was translated once is translated anew after an invalidation
+ */
+
+typedef struct Forget {
+    const char *path;
+    unsigned int pgtt;
+    QVTDDesc (*desc)(void);
+} Forget;
+
+static QVTDDesc iotlb_page(void)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_PAGE, DID, IOVA, 0);
+}
+
+static QVTDDesc iotlb_2m(void)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_PAGE, DID, IOVA, 9);
+}
+
+static QVTDDesc iotlb_domain(void)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_DOMAIN, DID, 0, 0);
+}
+
+static QVTDDesc iotlb_global(void)
+{
+    return qvtd_iotlb_desc(QVTD_IOTLB_GLOBAL, 0, 0, 0);
+}
+
+static QVTDDesc piotlb_all(void)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_ALL, DID, RID_PASID, 0, 0, false);
+}
+
+static QVTDDesc piotlb_page(void)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, DID, RID_PASID, IOVA, 0, false);
+}
+
+static const Forget forgets[] = {
+    { "/svm/inv/a-page-invalidation-forgets-a-second-stage-page",
+      QVTD_PGTT_SS, iotlb_page },
+    { "/svm/inv/a-2-MiB-invalidation-forgets-a-second-stage-page",
+      QVTD_PGTT_SS, iotlb_2m },
+    { "/svm/inv/a-domain-invalidation-forgets-a-second-stage-page",
+      QVTD_PGTT_SS, iotlb_domain },
+    { "/svm/inv/a-global-invalidation-forgets-a-second-stage-page",
+      QVTD_PGTT_SS, iotlb_global },
+    { "/svm/inv/a-PASID-invalidation-forgets-a-nested-page",
+      QVTD_PGTT_NESTED, piotlb_all },
+    { "/svm/inv/a-PASID-page-invalidation-forgets-a-nested-page",
+      QVTD_PGTT_NESTED, piotlb_page },
+    { "/svm/inv/a-page-invalidation-of-the-second-stage-forgets-nested-pages",
+      QVTD_PGTT_NESTED, iotlb_page },
+    { "/svm/inv/a-domain-invalidation-forgets-nested-pages",
+      QVTD_PGTT_NESTED, iotlb_domain },
+};
+
+static void test_forget(const void *data)
+{
+    const Forget *f = data;
+    uint64_t other;
+    Machine m;
+
+    start(&m, f->pgtt, QVTD_NO_PASID);
+    g_assert(writes(&m));
+    g_assert(reads(&m));
+    other = qvtd_alloc_page(m.v);
+    qtest_writeq(m.t.qts, leaf_addr(&m),
+                 (qtest_readq(m.t.qts, leaf_addr(&m)) & ~QVTD_PTE_ADDR_MASK) |
+                 other);
+    qvtd_inv(m.v, f->desc());
+    g_assert(reads_at(&m, IOVA, other, 0));
+    g_assert(writes_at(&m, IOVA, other, 0));
     stop(&m);
 }
 
@@ -426,6 +513,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (int i = 0; i < ARRAY_SIZE(paths); i++) {
         qtest_add_data_func(paths[i].path, &paths[i], test_path);
+    }
+    for (int i = 0; i < ARRAY_SIZE(forgets); i++) {
+        qtest_add_data_func(forgets[i].path, &forgets[i], test_forget);
     }
     for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
         qtest_add_data_func(refusals[i].path, &refusals[i], test_refusal);
