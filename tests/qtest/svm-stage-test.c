@@ -472,6 +472,38 @@ static void test_access(const void *data)
     check_access(&five_levels, data);
 }
 
+/* 3.6.1: each level has a say, whatever the others grant */
+static void check_each_level(const Kind *k)
+{
+    Machine m;
+
+    start(&m, k);
+    set_entry(&m, QVTD_PE_ERE | QVTD_PE_NXE);
+    map(&m, k->iova, PA, 1, true);
+    for (int level = 1; level <= k->levels; level++) {
+        change_pte(&m, m.table, k->iova, level, QVTD_FS_US, 0);
+        expect_perm(&m, k->iova, EXEC, NONE);
+        change_pte(&m, m.table, k->iova, level, QVTD_FS_RW, QVTD_FS_US);
+        expect_perm(&m, k->iova, EXEC, XR);
+        change_pte(&m, m.table, k->iova, level, 0, QVTD_FS_RW | QVTD_FS_XD);
+        expect_perm(&m, k->iova, EXEC, RW);
+        change_pte(&m, m.table, k->iova, level, QVTD_FS_XD | QVTD_FS_P, 0);
+        expect_perm(&m, k->iova, EXEC, NONE);
+        change_pte(&m, m.table, k->iova, level, QVTD_FS_A, QVTD_FS_P);
+        expect_perm(&m, k->iova, EXEC, XRW);
+        g_assert_cmphex(qvtd_pte(m.v, m.table, k->iova, level) & QVTD_FS_A, ==,
+                        QVTD_FS_A);
+    }
+    stop(&m);
+}
+
+static void test_each_level(void)
+{
+    check_each_level(&first_stage);
+    check_each_level(&nested);
+    check_each_level(&five_levels);
+}
+
 /* 3.6.2: EA on each level that was used, with EAFE alone */
 static void test_extended_accessed(void)
 {
@@ -596,6 +628,27 @@ static void test_narrow_pasid(void)
     start(&m, &k);
     m.t.pasid = 0x100;
     g_assert_cmpint(translate(&m, IOVA, 0), ==, -EINVAL);
+    stop(&m);
+}
+
+/* 11.4.3, PRS and PDS: what is off is not there */
+static void test_page_requests_off(void)
+{
+    const Kind k = { "", "svm-page-requests=off", QVTD_PGTT_FS, 4,
+                     .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    qtestdev_listen(&m.t, 0);
+    g_assert_cmpint(qtestdev_request(&m.t, 0, true), ==, -EPERM);
+    g_assert(!qvtd_iq_submit(m.v, qvtd_page_response_desc(m.t.sid, m.t.pasid, 0,
+                                                          QVTD_SVM_SUCCESS)));
+    qvtd_iq_recover(m.v);
+    g_assert(!qvtd_iq_submit(m.v, qvtd_wait_desc(QVTD_WAIT_PD | QVTD_WAIT_SW, 0,
+                                                 m.v->wait_addr)));
+    qvtd_iq_recover(m.v);
+    map(&m, IOVA, PA, 1, true);
+    expect_perm(&m, IOVA, 0, RW);
     stop(&m);
 }
 
@@ -901,6 +954,9 @@ static void add_first_stage(void)
     }
     qtest_add_func("/svm/fault/a-second-stage-has-as-many-levels-as-SAGAW-says",
                    test_unsupported_second_levels);
+    qtest_add_func("/svm/ats/each-level-has-a-say-in-permissions",
+                   test_each_level);
+    qtest_add_func("/svm/pri/page-requests-need-PRS", test_page_requests_off);
     qtest_add_func("/svm/ats/EAFE-sets-EA-on-each-level",
                    test_extended_accessed);
     qtest_add_func("/svm/ats/a-page-that-is-refused-is-not-marked",
