@@ -8,9 +8,12 @@
  */
 
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 #include <linux/pci_regs.h>
 
 #include "svm-vfio.h"
@@ -522,6 +525,62 @@ static void run_unanswered(void)
     vfio_close(&v);
 }
 
+/* Time in which the registers have to stay where they are, in seconds */
+#define NEIGHBOUR_SECONDS 2
+
+static void set_memory_decode(int config, bool on)
+{
+    uint16_t command;
+
+    svm_need(pread(config, &command, 2, PCI_COMMAND) == 2, "reading PCI_COMMAND");
+    command = on ? command | PCI_COMMAND_MEMORY : command & ~PCI_COMMAND_MEMORY;
+    svm_need(pwrite(config, &command, 2, PCI_COMMAND) == 2,
+             "writing PCI_COMMAND");
+}
+
+/* The other endpoint's registers come and go, until they are told to stay. */
+static void *come_and_go(void *stop)
+{
+    int config = open("/sys/class/vfio-dev/vfio1/device/config",
+                      O_RDWR | O_CLOEXEC);
+
+    svm_need(config >= 0, "configuration space of the other endpoint");
+    while (!__atomic_load_n((bool *)stop, __ATOMIC_RELAXED)) {
+        set_memory_decode(config, false);
+        set_memory_decode(config, true);
+    }
+    close(config);
+    return NULL;
+}
+
+/* A CPU reads our registers while another one changes the map of memory. */
+static void run_neighbour(void)
+{
+    double end = svm_seconds() + NEIGHBOUR_SECONDS;
+    bool stop = false;
+    size_t reads = 0;
+    pthread_t thread;
+    struct vfio v;
+
+    vfio_open(&v);
+    svm_need(!pthread_create(&thread, NULL, come_and_go, &stop),
+             "pthread_create");
+    while (svm_seconds() < end) {
+        for (int i = 0; i < 100; i++) {
+            uint64_t id = vfio_read(&v, SVM_REG_ID);
+
+            if (id != SVM_ID) {
+                svm_fail("read %zu of the register gave 0x%lx", reads + i, id);
+            }
+        }
+        reads += 100;
+    }
+    __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
+    svm_need(!pthread_join(thread, NULL), "pthread_join");
+    svm_note("%zu reads", reads);
+    vfio_close(&v);
+}
+
 static const struct scenario scenarios[] = {
     { "vfio-mapped", run_mapped, "memory that is mapped, without PASID" },
     { "vfio-faults", run_faults, "page requests without PASID, answered" },
@@ -531,6 +590,8 @@ static const struct scenario scenarios[] = {
     { "vfio-spaces", run_spaces, "one address in three address spaces" },
     { "vfio-revoked", run_revoked, "memory unmapped while the device works" },
     { "vfio-unanswered", run_unanswered, "page requests that nobody answers" },
+    { "vfio-neighbour", run_neighbour,
+      "registers stay while another device's go" },
     { "vfio-nested", vfio_run_nested, "first-stage tables of the program" },
     { "high-iova", run_high_iova, "I/O addresses that take five levels" },
     { "legacy", run_legacy, "ATS in legacy mode, without PASID" },
