@@ -10,7 +10,8 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${SVM_BUILD:-$ROOT/build}
 LOGS=$BUILD/log
 export TREE=$BUILD/tree
-export QEMU_BUILD=$BUILD/qemu
+# One more QEMU is built where the tests are to count the lines that they run.
+export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}qemu
 
 # Steps run below ninja, which keeps their output to itself: messages for a
 # person go to the descriptor that the front door left open for them.

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests there are, which are meant, and how they went.
 
-usage: tests.py list BUILD [--suite NAME] [--filter PATTERN]
+usage: tests.py list BUILD [--suite NAME] [--filter PATTERN] [--ours]
        tests.py targets BUILD [--suite NAME] [--filter PATTERN]
        tests.py summary TESTLOG
+
+--ours: programs whose source is in this repository, and not QEMU's.
 """
 
 import argparse
@@ -14,6 +16,7 @@ import os
 import re
 import sys
 
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SUBTEST = re.compile(r'^(?P<no>not )?ok\b(?P<rest>.*)$')
 SKIPPED = re.compile(r'#\s*skip', re.IGNORECASE)
 
@@ -28,8 +31,15 @@ def suite_of(test):
     return test['suite'][0].split(':')[-1]
 
 
+def is_ours(test):
+    source = f"tests/{suite_of(test)}/{test['name']}.c"
+    return os.path.exists(os.path.join(ROOT, source))
+
+
 def is_meant(test, options):
     name = f"{suite_of(test)}/{test['name']}"
+    if options.ours and not is_ours(test):
+        return False
     if options.suite and suite_of(test) not in options.suite:
         return False
     pattern = options.filter
@@ -101,6 +111,7 @@ def main():
         command.add_argument('build')
         command.add_argument('--suite', action='append')
         command.add_argument('--filter')
+        command.add_argument('--ours', action='store_true')
     command = commands.add_parser('summary')
     command.set_defaults(function=print_summary)
     command.add_argument('testlog')

@@ -11,6 +11,7 @@
 #include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
 #include "libqos/vtd-svm.h"
+#include "qobject/qdict.h"
 
 /* Capabilities that svm=on adds to what its options have */
 #define CAP_SAGAW_57    (8ULL << VTD_CAP_SAGAW_SHIFT)
@@ -249,6 +250,31 @@ static void test_descriptor(const void *data)
     qtest_quit(qts);
 }
 
+static bool get_option(QTestState *qts, const char *name)
+{
+    QDict *answer = qtest_qmp(qts, "{ 'execute': 'qom-get', 'arguments': {"
+                              " 'path': '/machine/peripheral/unit',"
+                              " 'property': %s } }", name);
+    bool on = qdict_get_bool(answer, "return");
+
+    qobject_unref(answer);
+    return on;
+}
+
+/* Those that svm=on has set included */
+static void test_options(void)
+{
+    QTestState *qts = qtest_init("-M q35 -device intel-iommu,id=unit,svm=on,"
+                                 "svm-execute=off");
+
+    g_assert(get_option(qts, "svm"));
+    g_assert(get_option(qts, "x-flts"));
+    g_assert(get_option(qts, "device-iotlb"));
+    g_assert(!get_option(qts, "svm-execute"));
+    g_assert(!get_option(qts, "snoop-control"));
+    qtest_quit(qts);
+}
+
 /*
  * The endpoint
  */
@@ -347,6 +373,41 @@ static void test_interrupts(void)
     qvtd_svm_stop(f);
 }
 
+/* What is no register reads as 0, and a write to it is lost */
+static void test_no_register(void)
+{
+    QVTDSVM *f = qvtd_svm_start();
+    QPCIDevice *dev = f->svm.dev;
+    uint64_t page = qvtd_svm_map(f, 0, QVTD_FS_USER_RW);
+    uint64_t hole = SVM_REG_PASID + 8;
+
+    qvtd_svm_poison(f, page, 8);
+    qpci_io_writeq(dev, f->svm.bar, hole, UINT64_MAX);
+    g_assert_cmphex(qpci_io_readq(dev, f->svm.bar, hole), ==, 0);
+    /* 64-bit registers accept 64-bit accesses */
+    g_assert_cmphex(qpci_io_readl(dev, f->svm.bar, SVM_REG_ID), ==, 0);
+    qpci_io_writel(dev, f->svm.bar, SVM_REG_CMD, SVM_CMD_WRITE);
+    g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_COMMANDS), ==, 0);
+    g_assert(qvtd_svm_is_poisoned(f, page, 8));
+    qvtd_svm_stop(f);
+}
+
+/* Neither a write nor a read, of which the CRC would be right */
+static void test_unknown_command(void)
+{
+    const uint8_t poison[8] = { [0 ... 7] = QVTD_SVM_POISON };
+    QVTDSVM *f = qvtd_svm_start();
+    uint64_t page = qvtd_svm_map(f, 0, QVTD_FS_USER_RW);
+
+    qvtd_svm_poison(f, page, 8);
+    g_assert(qsvm_read(&f->svm, 0, 8, qsvm_crc(SVM_CRC_INIT, poison, 8)));
+    qsvm_writeq(&f->svm, SVM_REG_CMD, SVM_CMD_WRITE + SVM_CMD_READ + 1);
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_poisoned(f, page, 8));
+    g_assert(qvtd_svm_writes(f, 0, page));
+    qvtd_svm_stop(f);
+}
+
 /* The device is there, and each of its commands fails */
 static void test_endpoint_alone(const void *data)
 {
@@ -393,6 +454,11 @@ int main(int argc, char **argv)
                    test_pri_capability);
     qtest_add_func("/svm/caps/the-end-of-a-command-is-an-interrupt",
                    test_interrupts);
+    qtest_add_func("/svm/caps/what-is-no-register-of-the-endpoint-reads-as-0",
+                   test_no_register);
+    qtest_add_func("/svm/caps/an-unknown-command-of-the-endpoint-fails",
+                   test_unknown_command);
+    qtest_add_func("/svm/caps/options-read-as-they-work", test_options);
     qtest_add_data_func("/svm/caps/endpoint-without-IOMMU", "",
                         test_endpoint_alone);
     qtest_add_data_func("/svm/caps/endpoint-of-an-IOMMU-without-svm",

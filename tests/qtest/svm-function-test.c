@@ -392,6 +392,30 @@ static void test_queue_depth(void)
     qtestdev_stop(&t);
 }
 
+/* 10.3.2: 4 KiB << n, from the lowest clear bit of the address */
+static void test_invalidation_sizes(void)
+{
+    const uint64_t base = 1ULL << 45;
+    QTestdev t;
+
+    qtestdev_start(&t, "");
+    qtestdev_listen(&t, 0);
+    for (uint64_t size = PAGE; size <= base; size *= 2) {
+        bool s = size > PAGE;
+
+        qvtd_inv(t.f->v, qvtd_dev_piotlb_desc(
+            t.sid, t.pasid, s ? qvtd_dev_tlb_range(base, size) : base, s,
+            false));
+        g_assert_cmphex(qtestdev_reg(&t, SVM_TESTDEV_INV_ADDR), ==, base);
+        g_assert_cmphex(qtestdev_reg(&t, SVM_TESTDEV_INV_MASK), ==, size - 1);
+    }
+    qvtd_inv(t.f->v, qvtd_dev_piotlb_desc(t.sid, t.pasid, INT64_MAX - PAGE + 1,
+                                          true, false));
+    g_assert_cmphex(qtestdev_reg(&t, SVM_TESTDEV_INV_ADDR), ==, 0);
+    g_assert_cmphex(qtestdev_reg(&t, SVM_TESTDEV_INV_MASK), ==, UINT64_MAX);
+    qtestdev_stop(&t);
+}
+
 typedef struct Global {
     const char *path;
     const char *opts;
@@ -818,6 +842,8 @@ int main(int argc, char **argv)
     }
     qtest_add_func("/svm/inv/more-invalidations-than-the-queue-is-deep-arrive",
                    test_queue_depth);
+    qtest_add_func("/svm/inv/an-address-says-how-much-is-invalidated",
+                   test_invalidation_sizes);
     for (int i = 0; i < ARRAY_SIZE(globals); i++) {
         qtest_add_data_func(globals[i].path, &globals[i], test_global);
     }

@@ -10,7 +10,7 @@
 #include "qemu/osdep.h"
 #include "qemu/units.h"
 #include "hw/pci/pci_regs.h"
-#include "libqos/vtd-svm.h"
+#include "libqos/svm-testdev.h"
 
 #define PAGE        (4 * KiB)
 #define IOVA        0x7f1234560000ULL
@@ -123,6 +123,21 @@ static void test_event(void)
     g_assert(!event_pending(f));
     g_assert(qvtd_msi_pending(f->v, VECTOR, 0));
     qvtd_svm_stop(f);
+}
+
+/* The device asks while it handles a register write of the same CPU's */
+static void test_event_at_once(void)
+{
+    QTestdev t;
+
+    qtestdev_start(&t, "");
+    qtestdev_listen(&t, 0);
+    qvtd_set_msi(t.f->v, QVTD_PECTL_REG, VECTOR, 0);
+    g_assert_cmpint(qtestdev_request(&t, 0, true), ==, 0);
+    g_assert(qvtd_msi_pending(t.f->v, VECTOR, 0));
+    g_assert(!event_pending(t.f));
+    qtestdev_pop(&t);
+    qtestdev_stop(&t);
 }
 
 /* 11.4.11.5: a masked event is pending, and sent when it is unmasked */
@@ -832,6 +847,8 @@ int main(int argc, char **argv)
         qtest_add_data_func(responses[i].path, &responses[i], test_response);
     }
     qtest_add_func("/svm/prq/the-first-request-is-an-event", test_event);
+    qtest_add_func("/svm/prq/a-request-of-the-main-loop-is-an-event-at-once",
+                   test_event_at_once);
     qtest_add_func("/svm/prq/a-masked-event-is-pending", test_masked_event);
     qtest_add_func("/svm/prq/a-cleared-status-is-no-event",
                    test_cleared_event);

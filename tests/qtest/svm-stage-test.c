@@ -741,6 +741,23 @@ static void test_nested_read_only(void)
     stop(&m);
 }
 
+/* Nothing is left for a request that does not write */
+static void test_nested_write_only(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, NESTED + PA, 3, QVTD_SS_R, 0);
+    map(&m, IOVA + PAGE, PA, 1, false);
+    expect_perm(&m, IOVA + PAGE, 0, NONE);
+    expect_perm(&m, IOVA, NO_WRITE, NONE);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & QVTD_FS_A, ==, 0);
+    expect_perm(&m, IOVA, 0, WO);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & QVTD_FS_A, !=, 0);
+    stop(&m);
+}
+
 /* Tables that the second stage lets be read only, with and without Accessed */
 static void test_nested_tables_read_only(void)
 {
@@ -988,6 +1005,8 @@ static void add_nested(void)
                    test_nested_sizes);
     qtest_add_func("/svm/ats/nested/what-the-second-stage-protects-is-not-dirty",
                    test_nested_read_only);
+    qtest_add_func("/svm/ats/nested/both-stages-must-grant-an-access",
+                   test_nested_write_only);
     qtest_add_func("/svm/ats/nested/tables-must-be-writable-to-be-marked",
                    test_nested_tables_read_only);
     qtest_add_func("/svm/ats/nested/tables-that-the-second-stage-hides-are-a-miss",

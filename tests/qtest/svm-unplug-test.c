@@ -251,6 +251,19 @@ static void test_vfs(const void *data)
     qtestdev_stop(&t);
 }
 
+/* Each device of the machine ends as those do that use the API */
+static void test_other_device(void)
+{
+    QVTDSVM *f = qvtd_svm_start_machine("", "-device svm,addr=4 "
+                                        "-device edu,id=other,addr=5");
+
+    qvtd_svm_attach(f, QPCI_DEVFN(4, 0));
+    remove_by_surprise(f, "other");
+    g_assert(!qpci_device_find(f->bus, QPCI_DEVFN(5, 0)));
+    touch_what_was(f, QPCI_DEVFN(5, 0));
+    qvtd_svm_stop(f);
+}
+
 typedef struct Call {
     const char *path;
     unsigned int call;
@@ -319,6 +332,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(calls); i++) {
         qtest_add_data_func(calls[i].path, &calls[i], test_call);
     }
+    qtest_add_func("/svm/caps/a-device-that-never-used-svm-is-unplugged",
+                   test_other_device);
     qtest_add_func("/svm/caps/a-request-to-unplug-stops-nothing",
                    test_requested);
     return g_test_run();

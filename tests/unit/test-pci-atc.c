@@ -206,6 +206,11 @@ static void test_smallest_cache(void)
     pci_atc_free(atc);
 }
 
+static void test_no_cache(void)
+{
+    pci_atc_free(NULL);
+}
+
 static void test_eviction_spares_what_is_used(void)
 {
     PCIATC *atc = pci_atc_new(4);
@@ -804,6 +809,7 @@ int main(int argc, char **argv)
                     test_new_translation_replaces);
     g_test_add_func("/pci-atc/bounds/many", test_bounded);
     g_test_add_func("/pci-atc/bounds/smallest", test_smallest_cache);
+    g_test_add_func("/pci-atc/bounds/none-can-be-freed", test_no_cache);
     g_test_add_func("/pci-atc/bounds/eviction-spares-what-is-used",
                     test_eviction_spares_what_is_used);
     g_test_add_func("/pci-atc/bounds/eviction-is-no-revocation",

@@ -1058,6 +1058,19 @@ static void test_close_while_waiting(void)
     op_join_ok(&again);
 }
 
+static void test_free_closes(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    op_start(&op);
+    settle();
+    context = NULL;
+    g_clear_pointer(&engine, pci_svm_dma_free);
+    g_assert_null(fake.iotlb);
+    g_assert_null(fake.pri_notifier);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+}
+
 static void test_closed_context(void)
 {
     PCISVMDMAContext *ctx = pci_svm_dma_ref(context);
@@ -1461,6 +1474,7 @@ static const TestCase test_cases[] = {
     { "full-queue/free-abandons-the-group", test_free_abandons_the_group },
     { "close/while-waiting", test_close_while_waiting },
     { "close/waits-for-translation", test_close_waits_for_translation },
+    { "close/free-closes", test_free_closes },
     { "close/before-the-start", test_closed_context },
     { "close/empties-the-cache", test_close_empties_the_cache },
     { "close/contexts-share", test_contexts_share },
