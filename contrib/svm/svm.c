@@ -87,6 +87,7 @@ struct svm_device {
  * @notifier: tells when @mm goes away
  * @mm: the opener's address space, which @notifier keeps from being freed
  * @pasid: what the device calls it
+ * @stopped: @mm is gone, or the bond is about to go: no command any more
  * @state: of this file's command
  * @status: SVM_STATUS_*, when @state is SVM_FILE_DONE
  */
@@ -97,6 +98,7 @@ struct svm_file {
     struct mmu_notifier notifier;
     struct mm_struct *mm;
     u32 pasid;
+    bool stopped;
     enum svm_file_state state;
     u64 status;
 };
@@ -162,7 +164,7 @@ static int svm_try_submit(struct svm_file *file, const struct svm_command *cmd)
     struct svm_device *svm = file->svm;
 
     guard(spinlock_irq)(&svm->cmd_lock);
-    if (svm->dead) {
+    if (svm->dead || file->stopped) {
         return -ENODEV;
     }
     if (file->state != SVM_FILE_IDLE) {
@@ -218,14 +220,15 @@ static bool svm_is_owner(struct svm_file *file)
 }
 
 /*
- * Take the PASID away from the device unless another file uses it. A command
- * of @file that is going on thereby fails, and its interrupt arrives.
+ * Take the PASID away from the device unless another file uses it, for good. A
+ * command of @file that is going on thereby fails, and its interrupt arrives.
  */
 static void svm_disable_pasid(struct svm_file *file)
 {
     struct svm_device *svm = file->svm;
 
     guard(spinlock_irq)(&svm->cmd_lock);
+    file->stopped = true;
     if (svm->dead) {
         return;
     }

@@ -44,7 +44,7 @@ struct svm_counters {
  * interruptibly, until those of other files have ended.
  * EBUSY: this file has a command that SVM_IOC_WAIT has not collected.
  * EPERM: the caller's address space is not the one that was bound.
- * ENODEV: the device is gone, or failed to stop.
+ * ENODEV: the device is gone, or failed to stop; the opener's memory is gone.
  */
 #define SVM_IOC_SUBMIT          _IOW('v', 0xd0, struct svm_command)
 
