@@ -272,18 +272,7 @@ static void test_notifier(void)
     stop(&t, PCI_PRI_STATUS_PASID);
 }
 
-/* VT-d 4.2 and 11.4.3: there is nobody to ask */
-static void test_unit_without_requests(void)
-{
-    QTestdev t;
-
-    qtestdev_start_with(&t, "svm-page-requests=off", "");
-    qtestdev_listen(&t, 0);
-    request_in_vain(&t, 0, -EPERM);
-    g_assert_cmphex(qtestdev_pri_status(&t), ==, PCI_PRI_STATUS_PASID);
-    qtestdev_stop(&t);
-}
-
+/* VT-d 4.2: there is nobody to ask */
 static void test_unit_without_translation(void)
 {
     QTestdev t;
@@ -628,9 +617,7 @@ int main(int argc, char **argv)
                    test_indices_of_pasids);
     qtest_add_func("/svm/pri/a-request-needs-somebody-to-hear-the-response",
                    test_notifier);
-    qtest_add_func("/svm/pri/a-unit-without-PRS-takes-no-page-request",
-                   test_unit_without_requests);
-    qtest_add_func("/svm/pri/a-unit-that-does-not-translate-takes-no-page-request",
+    qtest_add_func("/svm/pri/a-unit-without-translation-takes-no-request",
                    test_unit_without_translation);
     qtest_add_func("/svm/pri/a-Stop-Marker-has-no-credit-and-no-response",
                    test_stop_marker);

@@ -735,6 +735,7 @@ static void bridge_reset(QTestdev *t)
 
 typedef struct Reset {
     const char *path;
+    const char *requests_path;
     void (*reset)(QTestdev *t);
     const char *opts;
     bool keeps;
@@ -742,14 +743,19 @@ typedef struct Reset {
 
 static const Reset resets[] = {
     { "/svm/caps/function-level-reset-clears-the-control-registers",
+      "/svm/pri/function-level-reset-forgets-what-is-outstanding",
       function_reset, "" },
     { "/svm/caps/a-reset-of-the-bus-clears-the-control-registers",
+      "/svm/pri/a-reset-of-the-bus-forgets-what-is-outstanding",
       bridge_reset, "" },
     { "/svm/caps/the-slot-without-power-clears-the-control-registers",
+      "/svm/pri/the-slot-without-power-forgets-what-is-outstanding",
       slot_off_and_on, "" },
     { "/svm/caps/D3hot-to-D0-clears-the-control-registers",
+      "/svm/pri/D3hot-to-D0-forgets-what-is-outstanding",
       d3hot_and_back, ",no-soft-reset=off" },
     { "/svm/caps/D3hot-to-D0-with-No_Soft_Reset-keeps-the-control-registers",
+      "/svm/pri/D3hot-to-D0-with-No_Soft_Reset-keeps-what-is-outstanding",
       d3hot_and_back, "", true },
 };
 
@@ -863,11 +869,9 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/caps/a-function-behind-a-root-port-is-told-of-it",
                    test_info);
     for (int i = 0; i < ARRAY_SIZE(resets); i++) {
-        g_autofree char *path = g_strdup_printf("%s-and-requests",
-                                                resets[i].path);
-
         qtest_add_data_func(resets[i].path, &resets[i], test_reset);
-        qtest_add_data_func(path, &resets[i], test_reset_outstanding);
+        qtest_add_data_func(resets[i].requests_path, &resets[i],
+                            test_reset_outstanding);
     }
     return g_test_run();
 }

@@ -385,17 +385,18 @@ static void test_table_address(const void *data)
 }
 
 typedef struct Common {
-    const char *rule;
+    const char *path;       /* with the kind for %s */
     void (*test)(const void *data);
 } Common;
 
 static const Common commons[] = {
-    { "pages-of-all-sizes-are-translated", test_pages },
-    { "neighbours-are-not-merged", test_range },
-    { "interrupt-addresses-are-not-translated", test_interrupts },
-    { "a-page-must-not-lead-to-the-interrupt-range", test_interrupt_target },
-    { "reserved-bits-are-checked", test_reserved },
-    { "a-table-must-be-in-memory", test_table_address },
+    { "/svm/ats/%s/pages-of-all-sizes-are-translated", test_pages },
+    { "/svm/ats/%s/neighbours-are-not-merged", test_range },
+    { "/svm/ats/%s/interrupt-addresses-are-not-translated", test_interrupts },
+    { "/svm/ats/%s/a-page-must-not-lead-to-the-interrupt-range",
+      test_interrupt_target },
+    { "/svm/ats/%s/reserved-bits-are-checked", test_reserved },
+    { "/svm/ats/%s/a-table-must-be-in-memory", test_table_address },
 };
 
 /*
@@ -431,7 +432,8 @@ static const Access accesses[] = {
       .entry = QVTD_PE_ERE | QVTD_PE_NXE, .flags = EXEC, .perm = RW },
     { "/svm/ats/XD-without-NXE-does-not-refuse-Exe", USER_RW | QVTD_FS_XD,
       .entry = QVTD_PE_ERE, .flags = EXEC, .perm = XRW },
-    { "/svm/ats/an-execute-request-for-a-read-only-page", QVTD_FS_USER_RO,
+    { "/svm/ats/an-execute-request-is-granted-Exe-for-a-read-only-page",
+      QVTD_FS_USER_RO,
       .entry = QVTD_PE_ERE, .flags = EXEC | NO_WRITE, .perm = XR },
     { "/svm/ats/SMEP-refuses-Exe-to-a-privileged-request-for-a-user-page",
       USER_RW, .entry = QVTD_PE_ERE | QVTD_PE_SRE | QVTD_PE_SMEP,
@@ -950,8 +952,7 @@ static void test_overflow(void)
 static void add_commons(const Kind *k)
 {
     for (int i = 0; i < ARRAY_SIZE(commons); i++) {
-        g_autofree char *path = g_strdup_printf("/svm/ats/%s/%s", k->name,
-                                                commons[i].rule);
+        g_autofree char *path = g_strdup_printf(commons[i].path, k->name);
 
         if (commons[i].test == test_reserved && *k->iommu_opts) {
             continue;   /* with 57 bits all bits of an address are valid */

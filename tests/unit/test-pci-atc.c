@@ -244,7 +244,7 @@ static void test_eviction_is_no_revocation(void)
 /* Invalidation */
 
 typedef struct RangeCase {
-    const char *name;
+    const char *path;
     hwaddr first;
     hwaddr last;
     /* Of the pages listed in test_range() */
@@ -264,16 +264,18 @@ static const IOMMUTLBEntry range_pages[] = {
 };
 
 static const RangeCase range_cases[] = {
-    { "one-page", 0x1000, 0x1fff, 0x02 },
-    { "one-byte", 0x1fff, 0x1fff, 0x02 },
-    { "across-a-border", 0x1fff, 0x2000, 0x06 },
-    { "first-byte", 0, 0, 0x01 },
-    { "hole", 0x3000, 2 * MiB - 1, 0 },
-    { "inside-a-large-page", 3 * MiB, 3 * MiB + 0xfff, 0x08 },
-    { "last-byte", UINT64_MAX, UINT64_MAX, 0x30 },
-    { "top-large-page-only", PAGE_2M_TOP, PAGE_4K_TOP - 1, 0x10 },
-    { "upper-half", 1ULL << 63, UINT64_MAX, 0x30 },
-    { "everything", 0, UINT64_MAX, 0x3f },
+    { "/pci-atc/invalidate/one-page", 0x1000, 0x1fff, 0x02 },
+    { "/pci-atc/invalidate/one-byte", 0x1fff, 0x1fff, 0x02 },
+    { "/pci-atc/invalidate/across-a-border", 0x1fff, 0x2000, 0x06 },
+    { "/pci-atc/invalidate/first-byte", 0, 0, 0x01 },
+    { "/pci-atc/invalidate/hole", 0x3000, 2 * MiB - 1, 0 },
+    { "/pci-atc/invalidate/inside-a-large-page",
+      3 * MiB, 3 * MiB + 0xfff, 0x08 },
+    { "/pci-atc/invalidate/last-byte", UINT64_MAX, UINT64_MAX, 0x30 },
+    { "/pci-atc/invalidate/top-large-page-only",
+      PAGE_2M_TOP, PAGE_4K_TOP - 1, 0x10 },
+    { "/pci-atc/invalidate/upper-half", 1ULL << 63, UINT64_MAX, 0x30 },
+    { "/pci-atc/invalidate/everything", 0, UINT64_MAX, 0x3f },
 };
 
 static void test_range(const void *data)
@@ -318,7 +320,7 @@ static void test_all_pasids(void)
 /* Tickets */
 
 typedef struct TicketCase {
-    const char *name;
+    const char *path;
     uint32_t pasid;
     bool all_pasids;
     hwaddr first;
@@ -328,14 +330,18 @@ typedef struct TicketCase {
 
 /* What happens between the ticket and the entry of [2 MiB, 4 MiB) */
 static const TicketCase ticket_cases[] = {
-    { "same-range", PASID_A, false, 2 * MiB, 4 * MiB - 1, false },
-    { "one-byte-inside", PASID_A, false, 3 * MiB, 3 * MiB, false },
-    { "last-byte", PASID_A, false, 4 * MiB - 1, UINT64_MAX, false },
-    { "all-of-the-pasid", PASID_A, false, 0, UINT64_MAX, false },
-    { "all-pasids", 0, true, 0, 0, false },
-    { "below", PASID_A, false, 0, 2 * MiB - 1, true },
-    { "above", PASID_A, false, 4 * MiB, UINT64_MAX, true },
-    { "other-pasid", PASID_B, false, 0, UINT64_MAX, true },
+    { "/pci-atc/ticket/same-range",
+      PASID_A, false, 2 * MiB, 4 * MiB - 1, false },
+    { "/pci-atc/ticket/one-byte-inside",
+      PASID_A, false, 3 * MiB, 3 * MiB, false },
+    { "/pci-atc/ticket/last-byte",
+      PASID_A, false, 4 * MiB - 1, UINT64_MAX, false },
+    { "/pci-atc/ticket/all-of-the-pasid",
+      PASID_A, false, 0, UINT64_MAX, false },
+    { "/pci-atc/ticket/all-pasids", 0, true, 0, 0, false },
+    { "/pci-atc/ticket/below", PASID_A, false, 0, 2 * MiB - 1, true },
+    { "/pci-atc/ticket/above", PASID_A, false, 4 * MiB, UINT64_MAX, true },
+    { "/pci-atc/ticket/other-pasid", PASID_B, false, 0, UINT64_MAX, true },
 };
 
 static void test_ticket(const void *data)
@@ -815,17 +821,12 @@ int main(int argc, char **argv)
     g_test_add_func("/pci-atc/bounds/eviction-is-no-revocation",
                     test_eviction_is_no_revocation);
     for (int i = 0; i < ARRAY_SIZE(range_cases); i++) {
-        g_autofree char *path = g_strdup_printf("/pci-atc/invalidate/%s",
-                                                range_cases[i].name);
-
-        g_test_add_data_func(path, &range_cases[i], test_range);
+        g_test_add_data_func(range_cases[i].path, &range_cases[i], test_range);
     }
     g_test_add_func("/pci-atc/invalidate/all-pasids", test_all_pasids);
     for (int i = 0; i < ARRAY_SIZE(ticket_cases); i++) {
-        g_autofree char *path = g_strdup_printf("/pci-atc/ticket/%s",
-                                                ticket_cases[i].name);
-
-        g_test_add_data_func(path, &ticket_cases[i], test_ticket);
+        g_test_add_data_func(ticket_cases[i].path, &ticket_cases[i],
+                             test_ticket);
     }
     g_test_add_func("/pci-atc/ticket/refuses-only-what-is-covered",
                     test_ticket_refuses_only_what_is_covered);

@@ -1119,15 +1119,15 @@ static void test_contexts_share(void)
 /* State changes */
 
 typedef struct StateCase {
-    const char *name;
+    const char *path;
     bool *enable;
 } StateCase;
 
 static const StateCase state_cases[] = {
-    { "bus-master-off", &fake.dev.is_master },
-    { "ats-off", &fake.ats },
-    { "pasid-off", &fake.pasid },
-    { "pri-off", &fake.pri },
+    { "/pci-svm-dma/state/bus-master-off", &fake.dev.is_master },
+    { "/pci-svm-dma/state/ats-off", &fake.ats },
+    { "/pci-svm-dma/state/pasid-off", &fake.pasid },
+    { "/pci-svm-dma/state/pri-off", &fake.pri },
 };
 
 /* Also if it is on again before the operation sees it */
@@ -1438,50 +1438,57 @@ typedef struct TestCase {
 } TestCase;
 
 static const TestCase test_cases[] = {
-    { "translate/read", test_read },
-    { "translate/write", test_write },
-    { "translate/read-ahead-and-cache", test_read_ahead_and_cache },
-    { "translate/whole-range", test_whole_range },
-    { "translate/nothing", test_nothing },
-    { "translate/beyond-the-top", test_beyond_the_top },
-    { "translate/refused", test_translation_refused },
-    { "translate/open-refused", test_open_refused },
-    { "translate/revoked-meanwhile", test_revoked_while_translating },
-    { "translate/invalidation-drops", test_invalidation_drops },
-    { "translate/function-stops", test_function_stops },
-    { "mmio/access", test_mmio },
-    { "mmio/bus-error", test_bus_error },
-    { "mmio/thread", test_mmio_in_a_thread },
-    { "mmio/revoked-meanwhile", test_mmio_revoked_meanwhile },
-    { "page-request/group", test_page_request },
-    { "page-request/read", test_read_asks_for_reading },
-    { "page-request/unmapped", test_unmapped },
-    { "page-request/read-only", test_read_only },
-    { "page-request/privileged", test_privileged },
-    { "page-request/unmapped-in-a-group", test_unmapped_in_a_group },
-    { "page-request/response-failure", test_response_failure },
-    { "page-request/retries-are-bounded", test_retries_are_bounded },
-    { "page-request/without-pri", test_without_pri },
-    { "page-request/unknown-response", test_unknown_response },
-    { "page-request/at-the-top", test_page_request_at_the_top },
-    { "credits/first-come-first-served", test_credits },
-    { "credits/cancelled", test_cancelled_in_the_credit_queue },
-    { "credits/all-indices", test_all_indices },
-    { "full-queue/at-first", test_no_room_at_first },
-    { "full-queue/in-a-group", test_no_room_in_a_group },
-    { "full-queue/close-completes-the-group",
+    { "/pci-svm-dma/translate/read", test_read },
+    { "/pci-svm-dma/translate/write", test_write },
+    { "/pci-svm-dma/translate/read-ahead-and-cache",
+      test_read_ahead_and_cache },
+    { "/pci-svm-dma/translate/whole-range", test_whole_range },
+    { "/pci-svm-dma/translate/nothing", test_nothing },
+    { "/pci-svm-dma/translate/beyond-the-top", test_beyond_the_top },
+    { "/pci-svm-dma/translate/refused", test_translation_refused },
+    { "/pci-svm-dma/translate/open-refused", test_open_refused },
+    { "/pci-svm-dma/translate/revoked-meanwhile",
+      test_revoked_while_translating },
+    { "/pci-svm-dma/translate/invalidation-drops", test_invalidation_drops },
+    { "/pci-svm-dma/translate/function-stops", test_function_stops },
+    { "/pci-svm-dma/mmio/access", test_mmio },
+    { "/pci-svm-dma/mmio/bus-error", test_bus_error },
+    { "/pci-svm-dma/mmio/thread", test_mmio_in_a_thread },
+    { "/pci-svm-dma/mmio/revoked-meanwhile", test_mmio_revoked_meanwhile },
+    { "/pci-svm-dma/page-request/group", test_page_request },
+    { "/pci-svm-dma/page-request/read", test_read_asks_for_reading },
+    { "/pci-svm-dma/page-request/unmapped", test_unmapped },
+    { "/pci-svm-dma/page-request/read-only", test_read_only },
+    { "/pci-svm-dma/page-request/privileged", test_privileged },
+    { "/pci-svm-dma/page-request/unmapped-in-a-group",
+      test_unmapped_in_a_group },
+    { "/pci-svm-dma/page-request/response-failure", test_response_failure },
+    { "/pci-svm-dma/page-request/retries-are-bounded",
+      test_retries_are_bounded },
+    { "/pci-svm-dma/page-request/without-pri", test_without_pri },
+    { "/pci-svm-dma/page-request/unknown-response", test_unknown_response },
+    { "/pci-svm-dma/page-request/at-the-top", test_page_request_at_the_top },
+    { "/pci-svm-dma/credits/first-come-first-served", test_credits },
+    { "/pci-svm-dma/credits/cancelled", test_cancelled_in_the_credit_queue },
+    { "/pci-svm-dma/credits/all-indices", test_all_indices },
+    { "/pci-svm-dma/full-queue/at-first", test_no_room_at_first },
+    { "/pci-svm-dma/full-queue/in-a-group", test_no_room_in_a_group },
+    { "/pci-svm-dma/full-queue/close-completes-the-group",
       test_close_completes_the_group },
-    { "full-queue/free-abandons-the-group", test_free_abandons_the_group },
-    { "close/while-waiting", test_close_while_waiting },
-    { "close/waits-for-translation", test_close_waits_for_translation },
-    { "close/free-closes", test_free_closes },
-    { "close/before-the-start", test_closed_context },
-    { "close/empties-the-cache", test_close_empties_the_cache },
-    { "close/contexts-share", test_contexts_share },
-    { "state/ats-off-empties-the-cache", test_ats_off_empties_the_cache },
-    { "state/stopped-vm", test_stopped_vm },
-    { "state/stopped-vm-race", test_stopped_vm_race },
-    { "race", test_race },
+    { "/pci-svm-dma/full-queue/free-abandons-the-group",
+      test_free_abandons_the_group },
+    { "/pci-svm-dma/close/while-waiting", test_close_while_waiting },
+    { "/pci-svm-dma/close/waits-for-translation",
+      test_close_waits_for_translation },
+    { "/pci-svm-dma/close/free-closes", test_free_closes },
+    { "/pci-svm-dma/close/before-the-start", test_closed_context },
+    { "/pci-svm-dma/close/empties-the-cache", test_close_empties_the_cache },
+    { "/pci-svm-dma/close/contexts-share", test_contexts_share },
+    { "/pci-svm-dma/state/ats-off-empties-the-cache",
+      test_ats_off_empties_the_cache },
+    { "/pci-svm-dma/state/stopped-vm", test_stopped_vm },
+    { "/pci-svm-dma/state/stopped-vm-race", test_stopped_vm_race },
+    { "/pci-svm-dma/race", test_race },
 };
 
 static void run_test(const void *data)
@@ -1502,16 +1509,10 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
 
     for (int i = 0; i < ARRAY_SIZE(test_cases); i++) {
-        g_autofree char *path = g_strdup_printf("/pci-svm-dma/%s",
-                                                test_cases[i].path);
-
-        g_test_add_data_func(path, &test_cases[i], run_test);
+        g_test_add_data_func(test_cases[i].path, &test_cases[i], run_test);
     }
     for (int i = 0; i < ARRAY_SIZE(state_cases); i++) {
-        g_autofree char *path = g_strdup_printf("/pci-svm-dma/state/%s",
-                                                state_cases[i].name);
-
-        g_test_add_data_func(path, &state_cases[i],
+        g_test_add_data_func(state_cases[i].path, &state_cases[i],
                              test_disabled_while_waiting);
     }
     return g_test_run();
