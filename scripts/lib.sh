@@ -20,6 +20,12 @@ UI=${SVM_UI:-2}
 # Whoever started us may sit in a git hook or another repository.
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
+# Git's housekeeping would go on in the background when the command has been
+# interrupted, with our terminal and our lock (9, see one_at_a_time).
+git() {
+    env git -c gc.auto=0 -c maintenance.auto=false "$@" 9>&-
+}
+
 say() {
     printf '%s\n' "$*" >&"$UI"
 }
