@@ -150,16 +150,22 @@ step_run() {
 step_explain() {
     local log
     log=$(relative "$1")
-    if grep -q 'No space left on device' "$1"; then
+    # The log may be on that disk, and not say so.
+    if grep -q 'No space left on device' "$1" || [ "$(free_space)" -lt 16 ]; then
         die "the disk is full: free some space below $BUILD and run the command again (log: $log)"
     fi
+}
+
+# free_space: that of build/, in MiB
+free_space() {
+    echo $(($(df -Pk "$BUILD" | awk 'NR == 2 { print $4 }') / 1024))
 }
 
 # need_space MIB: refuse to start what would fill the disk
 need_space() {
     local free
     mkdir -p "$BUILD" || die "cannot write to $BUILD: make it writable or use another checkout"
-    free=$(($(df -Pk "$BUILD" | awk 'NR == 2 { print $4 }') / 1024))
+    free=$(free_space)
     if [ "$free" -lt "$1" ]; then
         die "not enough disk space: $BUILD has $free MiB free and this step needs $1 MiB"
     fi
