@@ -83,6 +83,7 @@ static int ats_walk(ATSRequest *r, hwaddr addr, hwaddr last)
 {
     const VTDWalkRequest walk = {
         .addr = addr, .last = last, .wanted = r->wanted,
+        .room = r->req->result_length - r->count,
     };
 
     return vtd_walk(r->s, &r->ctx->ce, &r->ctx->pe, &walk, ats_emit, r);

@@ -152,6 +152,9 @@ VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
     if (rid_pasid) {
         pasid = ce->val[1] & VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
     }
+    if (ce->lo & VTD_SM_CONTEXT_PRE && !(s->ecap & VTD_ECAP_PRS)) {
+        return VTD_FR_SM_CONTEXT_ENTRY_RSVD;
+    }
     if (!vtd_pasid_in_directory(ce, pasid)) {
         return rid_pasid ? VTD_FR_SM_RID_PASID : VTD_FR_SM_PASID_TOO_LARGE;
     }

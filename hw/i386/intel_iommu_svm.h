@@ -104,12 +104,14 @@ typedef struct VTDRequestContext {
  *     granted.
  * @needed: permissions without which nothing is granted, and no entry of a
  *     leaf is marked as used
+ * @room: number of blocks to emit at most
  */
 typedef struct VTDWalkRequest {
     hwaddr addr;
     hwaddr last;
     IOMMUAccessFlags wanted;
     IOMMUAccessFlags needed;
+    size_t room;
 } VTDWalkRequest;
 
 /**
@@ -333,7 +335,8 @@ void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
  * used, Dirty on leaves where a write is granted. No block extends over
  * both interrupt addresses and others, unless it is not mapped.
  *
- * Returns: 0, or what @emit has returned.
+ * Returns: 0; -ENOMEM when more blocks are there than room for them, and then
+ * nothing of the next one was marked; or what @emit has returned.
  *
  * Context: any thread, RCU critical section. VT-d 3.6, 3.7, 3.8.
  */

@@ -34,6 +34,7 @@ typedef struct Walk {
     uint64_t control;           /* of the first stage: PASID entry, third quad */
     VTDWalkEmit *emit;
     void *opaque;
+    size_t room;                /* for further blocks */
     unsigned retries;           /* left for the entry being looked at */
 } Walk;
 
@@ -95,6 +96,10 @@ static int walk_emit(Walk *w, hwaddr *addr, const VTDMapping *found)
 {
     VTDMapping m = *found;
 
+    if (!w->room) {
+        return -ENOMEM;
+    }
+    w->room--;
     if (m.perm) {
         m.mask = vtd_clip_interrupts(*addr, m.mask);
     }
@@ -126,7 +131,7 @@ static int walk_keep_mapping(void *opaque, const VTDMapping *mapping)
 /* Where does the second stage put an address that the first stage yields? */
 static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
 {
-    static const VTDWalkRequest any = { .wanted = IOMMU_RW };
+    static const VTDWalkRequest any = { .wanted = IOMMU_RW, .room = 1 };
     VTDMapping mapping;
     Walk second = {
         .s = w->s,
@@ -134,6 +139,7 @@ static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
         .stage = *w->second,
         .emit = walk_keep_mapping,
         .opaque = &mapping,
+        .room = any.room,
         .retries = VTD_PTE_SET_RETRIES,
     };
 
@@ -382,6 +388,9 @@ static VTDFaultReason walk_nest_leaf(const Walk *w, hwaddr addr,
     m->mask = MIN(m->mask, second.mask);
     m->target = second.target + (addr & second.mask);
     *perm &= second.perm | ~IOMMU_RW;
+    if (!(second.perm & IOMMU_RO)) {
+        *perm &= ~IOMMU_EXEC;
+    }
     return second.perm ? 0 : walk_nested_fault(&second, walk_no_access(w));
 }
 
@@ -433,6 +442,9 @@ static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
     bool again = false;
     VTDFaultReason fault;
 
+    if (!w->room) {
+        return -ENOMEM;     /* before anything is marked as used */
+    }
     fault = walk_is_present(w, entry) ? walk_check_reserved(w, entry, level)
                                       : walk_not_present(w);
     if (fault) {
@@ -607,7 +619,7 @@ int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
              VTDWalkEmit *emit, void *opaque)
 {
     Walk w = {
-        .s = s, .req = req, .emit = emit, .opaque = opaque,
+        .s = s, .req = req, .emit = emit, .opaque = opaque, .room = req->room,
         .retries = VTD_PTE_SET_RETRIES,
     };
 
@@ -666,6 +678,7 @@ VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
         /* Nobody may write by what a read found before Dirty is set. */
         .wanted = is_write || walk_is_second_only(s, pe) ? IOMMU_RW : IOMMU_RO,
         .needed = is_write ? IOMMU_WO : IOMMU_RO,
+        .room = 1,
     };
 
     vtd_walk(s, ce, pe, &req, walk_keep_mapping, mapping);

@@ -457,6 +457,20 @@ static void test_translated(void)
     stop(&m);
 }
 
+/* Pass-through needs no tables, and ATS needs DTE all the same */
+static void test_translated_pass_through(void)
+{
+    Machine m;
+
+    start(&m, QVTD_PGTT_PT, QVTD_NO_PASID);
+    g_assert(writes_at(&m, m.page, m.page, TRANSLATED));
+    set_context(&m, QVTD_SVM_CONTEXT & ~QVTD_CE_DTE);
+    g_assert(writes_at(&m, m.page, m.page, 0));
+    g_assert(!writes_at(&m, m.page, m.page, TRANSLATED));
+    expect_fault(&m, VTD_FR_SM_DTE_DISABLED, m.page, false, 2);
+    stop(&m);
+}
+
 /* An address that is translated has no PASID any more: malformed, no fault */
 static void test_translated_with_pasid(void)
 {
@@ -541,6 +555,8 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/pasid/DMA-with-PASID-needs-remapping",
                    test_no_remapping);
     qtest_add_func("/svm/ats/translated-requests-need-DTE", test_translated);
+    qtest_add_func("/svm/ats/translated-requests-beside-pass-through-need-DTE",
+                   test_translated_pass_through);
     qtest_add_func("/svm/ats/translated-requests-have-no-PASID",
                    test_translated_with_pasid);
     return g_test_run();

@@ -540,6 +540,38 @@ static void test_refused_not_accessed(void)
     stop(&m);
 }
 
+/* A page for which the completion has no room stays as it was */
+static void test_room(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    for (int i = 0; i < 3; i++) {
+        map(&m, IOVA + i * PAGE, PA + i * PAGE, 1, true);
+    }
+    qtestdev_set(&m.t, SVM_TESTDEV_ADDR, IOVA);
+    qtestdev_set(&m.t, SVM_TESTDEV_LENGTH, 3 * PAGE);
+    qtestdev_set(&m.t, SVM_TESTDEV_FLAGS, 0);
+    qtestdev_set(&m.t, SVM_TESTDEV_ROOM, 2);
+    g_assert_cmpint(qtestdev_call(&m.t, SVM_TESTDEV_TRANSLATE), ==, -ENOMEM);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA + PAGE, 1) &
+                    (QVTD_FS_A | QVTD_FS_D), ==, QVTD_FS_A | QVTD_FS_D);
+    g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA + 2 * PAGE, 1) &
+                    (QVTD_FS_A | QVTD_FS_D), ==, 0);
+    stop(&m);
+}
+
+static void test_level_5_page_size(void)
+{
+    Machine m;
+
+    start(&m, &five_levels);
+    map(&m, five_levels.iova, PA, 1, true);
+    change_pte(&m, m.table, five_levels.iova, 5, 0, QVTD_FS_PS);
+    expect_broken(&m, five_levels.iova, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    stop(&m);
+}
+
 /* 57 bits: both halves, and what is between them */
 static void test_five_level_canonical(void)
 {
@@ -649,6 +681,10 @@ static void test_page_requests_off(void)
     g_assert(!qvtd_iq_submit(m.v, qvtd_wait_desc(QVTD_WAIT_PD | QVTD_WAIT_SW, 0,
                                                  m.v->wait_addr)));
     qvtd_iq_recover(m.v);
+    expect_refusal(&m, VTD_FR_SM_CONTEXT_ENTRY_RSVD);   /* PRE is set */
+    qvtd_set_context(m.v, m.t.sid, QVTD_SVM_CONTEXT & ~QVTD_CE_PRE,
+                     QVTD_SVM_PDTS, m.t.f->dir, 0);
+    qvtd_inv_all(m.v);
     map(&m, IOVA, PA, 1, true);
     expect_perm(&m, IOVA, 0, RW);
     stop(&m);
@@ -757,6 +793,19 @@ static void test_nested_write_only(void)
     g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & QVTD_FS_A, ==, 0);
     expect_perm(&m, IOVA, 0, WO);
     g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, 1) & QVTD_FS_A, !=, 0);
+    stop(&m);
+}
+
+/* What must not be read must not be executed */
+static void test_nested_not_executed(void)
+{
+    Machine m;
+
+    start(&m, &nested);
+    set_entry(&m, QVTD_PE_ERE);
+    map(&m, IOVA, PA, 1, true);
+    change_pte(&m, m.second, NESTED + PA, 3, QVTD_SS_R, 0);
+    expect_perm(&m, IOVA, EXEC, WO);
     stop(&m);
 }
 
@@ -979,6 +1028,9 @@ static void add_first_stage(void)
                    test_extended_accessed);
     qtest_add_func("/svm/ats/a-page-that-is-refused-is-not-marked",
                    test_refused_not_accessed);
+    qtest_add_func("/svm/ats/a-page-without-room-for-its-result-is-not-marked",
+                   test_room);
+    qtest_add_func("/svm/fault/PML5-entry-has-PS-set", test_level_5_page_size);
     qtest_add_func("/svm/ats/5-levels-have-canonical-addresses-of-57-bits",
                    test_five_level_canonical);
     qtest_add_func("/svm/ats/NW-needs-NWFS", test_no_write_flag_off);
@@ -1008,6 +1060,8 @@ static void add_nested(void)
                    test_nested_read_only);
     qtest_add_func("/svm/ats/nested/both-stages-must-grant-an-access",
                    test_nested_write_only);
+    qtest_add_func("/svm/ats/nested/what-the-second-stage-hides-is-not-executed",
+                   test_nested_not_executed);
     qtest_add_func("/svm/ats/nested/tables-must-be-writable-to-be-marked",
                    test_nested_tables_read_only);
     qtest_add_func("/svm/ats/nested/tables-that-the-second-stage-hides-are-a-miss",
