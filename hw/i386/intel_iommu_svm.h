@@ -322,7 +322,8 @@ void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
  * vtd_walk: walk the paging structures for a range of addresses
  *
  * @s: the IOMMU
- * @ce: context entry, present and checked
+ * @ce: context entry, present and checked; in legacy mode it has a table, for
+ *     nobody comes here by pass-through (TT = 10b)
  * @pe: PASID entry, present and checked; unused in legacy mode
  * @req: what is asked
  * @emit: called for one block after the other, in the order of addresses, until

@@ -586,9 +586,6 @@ static WalkStage walk_legacy_stage_of(const VTDContextEntry *ce)
 
 static int walk_legacy(Walk *w, const VTDContextEntry *ce)
 {
-    if ((ce->lo & VTD_CONTEXT_ENTRY_TT) == VTD_CONTEXT_TT_PASS_THROUGH) {
-        return walk_identity(w, w->req->addr, w->req->last);
-    }
     w->stage = walk_legacy_stage_of(ce);
     return walk_range(w, w->req->addr, w->req->last);
 }
