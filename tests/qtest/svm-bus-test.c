@@ -19,29 +19,11 @@
 #define FIRST_BUS   1
 #define SECOND_BUS  0x7f
 
-/* Memory behind the port: where libqos puts BARs */
-#define WINDOW_BASE     0xe000
-#define WINDOW_LIMIT    0xeff0
-
-static void number_bus(QVTDSVM *f, uint8_t number)
-{
-    QPCIDevice *port = qpci_device_find(f->bus, PORT_DEVFN);
-
-    qpci_config_writeb(port, PCI_PRIMARY_BUS, 0);
-    qpci_config_writeb(port, PCI_SECONDARY_BUS, number);
-    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, number);
-    qpci_config_writew(port, PCI_MEMORY_BASE, WINDOW_BASE);
-    qpci_config_writew(port, PCI_MEMORY_LIMIT, WINDOW_LIMIT);
-    qpci_config_writew(port, PCI_COMMAND, PCI_COMMAND_MEMORY |
-                                          PCI_COMMAND_MASTER);
-    g_free(port);
-}
-
 static QVTDSVM *start(void)
 {
     QVTDSVM *f = qvtd_svm_start_machine("", PORT_ARGS);
 
-    number_bus(f, FIRST_BUS);
+    qvtd_svm_number_bus(f, PORT_DEVFN, FIRST_BUS);
     qvtd_svm_attach(f, FIRST_BUS << 8);
     return f;
 }
@@ -49,7 +31,7 @@ static QVTDSVM *start(void)
 /* The OS gives the bus another number; the endpoint knows nothing of it */
 static void renumber(QVTDSVM *f, uint8_t number)
 {
-    number_bus(f, number);
+    qvtd_svm_number_bus(f, PORT_DEVFN, number);
     qvtd_svm_set_context(f, 0);
     f->sid = number << 8;
     qvtd_svm_set_context(f, QVTD_SVM_CONTEXT);

@@ -505,12 +505,7 @@ static void test_legacy_type(const void *data)
     Machine m;
 
     start(&m, QVTD_PGTT_SS, QVTD_NO_PASID);
-    qvtd_set_translation(m.v, false);
-    m.v->scalable = false;
-    m.v->root = qvtd_alloc_page(m.v);
-    qvtd_set_legacy_context(m.v, m.t.sid, l->tt, DID, m.table);
-    qvtd_set_root(m.v);
-    qvtd_set_translation(m.v, true);
+    qvtd_enter_legacy_mode(m.v, m.t.sid, l->tt, DID, m.table);
 
     addr = l->identity ? m.page : IOVA;
     g_assert(writes_at(&m, addr, m.page, 0));

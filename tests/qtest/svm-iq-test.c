@@ -516,26 +516,13 @@ static void test_reset_function(void)
     qvtd_svm_stop(f);
 }
 
-static void number_bus(QVTDSVM *f)
-{
-    QPCIDevice *port = qpci_device_find(f->bus, PORT);
-
-    qpci_config_writeb(port, PCI_SECONDARY_BUS, PORT_BUS);
-    qpci_config_writeb(port, PCI_SUBORDINATE_BUS, PORT_BUS);
-    qpci_config_writew(port, PCI_MEMORY_BASE, 0xe000);
-    qpci_config_writew(port, PCI_MEMORY_LIMIT, 0xeff0);
-    qpci_config_writew(port, PCI_COMMAND, PCI_COMMAND_MEMORY |
-                                          PCI_COMMAND_MASTER);
-    g_free(port);
-}
-
 /* No guest acknowledges it, so that it happens when the machine is reset */
 static void unplug(QVTDSVM *f, const char *id)
 {
     qtest_qmp_device_del_send(f->qts, id);
     qobject_unref(qtest_qmp(f->qts, "{ 'execute': 'system_reset' }"));
     qtest_qmp_eventwait(f->qts, "RESET");
-    number_bus(f);
+    qvtd_svm_number_bus(f, PORT, PORT_BUS);
     qvtd_free(f->v);
     f->v = qvtd_new(f->qts, true);
     qvtd_enable(f->v);
@@ -547,7 +534,7 @@ static void test_unplugged(void)
     QVTDSVM *f = qvtd_svm_start_machine("", DEVICES);
     uint64_t page;
 
-    number_bus(f);
+    qvtd_svm_number_bus(f, PORT, PORT_BUS);
     qvtd_svm_attach(f, PORT_BUS << 8);
     page = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
     g_assert(qvtd_svm_writes(f, IOVA, page));

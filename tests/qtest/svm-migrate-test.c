@@ -130,11 +130,7 @@ static void test_failure(void)
 
     qsvm_disable_pri(&f->svm);
     qsvm_enable_pri(&f->svm, CREDITS);
-    qsvm_start_write(&f->svm, IOVA, PAGE);
-    req = qvtd_svm_wait_page_req(f);
-    qvtd_svm_resolve(f, &req);
-    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
-    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_write_resolved(f, IOVA));
     qvtd_svm_stop(f);
 }
 

@@ -225,11 +225,7 @@ static void test_invalid(void)
     g_assert_cmpuint(qsvm_readq(&f->svm, SVM_STAT_RESP_INVALID), ==, 1);
     g_assert_cmphex(qsvm_pri_status(&f->svm), ==, PCI_PRI_STATUS_PASID);
 
-    qsvm_start_write(&f->svm, IOVA, PAGE);
-    req = qvtd_svm_wait_page_req(f);
-    qvtd_svm_resolve(f, &req);
-    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
-    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_write_resolved(f, IOVA));
     qvtd_svm_stop(f);
 }
 
@@ -319,11 +315,7 @@ static void test_failure(const void *data)
     qsvm_disable_pri(&f->svm);
     qsvm_enable_pri(&f->svm, CREDITS);
     g_assert_cmphex(qsvm_pri_status(&f->svm), ==, PCI_PRI_STATUS_PASID);
-    qsvm_start_write(&f->svm, IOVA, PAGE);
-    req = qvtd_svm_wait_page_req(f);
-    qvtd_svm_resolve(f, &req);
-    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
-    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_write_resolved(f, IOVA));
     qvtd_svm_stop(f);
 }
 

@@ -58,10 +58,9 @@ static void test_pri_reset(void)
 {
     QVTDSVM *f = qvtd_svm_start_pri(1);
     uint16_t ctrl = f->svm.pri_cap + PCI_PRI_CTRL;
-    QVTDPageReq req;
 
     qsvm_start_write(&f->svm, IOVA, PAGE);
-    req = qvtd_svm_wait_page_req(f);
+    qvtd_svm_wait_page_req(f);
     qsvm_disable_pri(&f->svm);
     g_assert(!qsvm_wait(&f->svm));
     qsvm_config_writew(&f->svm, ctrl, PCI_PRI_CTRL_RESET);
@@ -71,11 +70,7 @@ static void test_pri_reset(void)
 
     /* The one credit is there again */
     qsvm_enable_pri(&f->svm, 1);
-    qsvm_start_write(&f->svm, IOVA, PAGE);
-    req = qvtd_svm_wait_page_req(f);
-    qvtd_svm_resolve(f, &req);
-    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
-    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_write_resolved(f, IOVA));
     qvtd_svm_stop(f);
 }
 

@@ -89,17 +89,6 @@ static void set_entry(Machine *m, uint64_t flags)
     qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
 }
 
-/* Root and context tables of legacy mode instead of those of the fixture */
-static void enter_legacy_mode(Machine *m, uint64_t tt)
-{
-    qvtd_set_translation(m->v, false);
-    m->v->scalable = false;
-    m->v->root = qvtd_alloc_page(m->v);
-    qvtd_set_legacy_context(m->v, m->t.sid, tt, DID, m->table);
-    qvtd_set_root(m->v);
-    qvtd_set_translation(m->v, true);
-}
-
 /* The first stage finds its tables where they are, and data above NESTED */
 static void map_second_stage(Machine *m)
 {
@@ -124,7 +113,8 @@ static void start(Machine *m, const Kind *k)
         m->t.pasid = QVTD_NO_PASID;
     }
     if (k->pgtt == TT_LEGACY) {
-        enter_legacy_mode(m, VTD_CONTEXT_TT_DEV_IOTLB);
+        qvtd_enter_legacy_mode(m->v, m->t.sid, VTD_CONTEXT_TT_DEV_IOTLB, DID,
+                               m->table);
         return;
     }
     set_entry(m, 0);

@@ -11,8 +11,6 @@
 /* Out of the way of what libqos allocates, in the window of a bridge */
 #define TESTDEV_BAR         0xe8000000ULL
 #define TESTDEV_VF_BAR      0xe8100000ULL
-#define WINDOW_BASE         0xe000
-#define WINDOW_LIMIT        0xeff0
 
 /* A page for samples; it need not be mapped */
 #define SAMPLE_IOVA         0x7f1234560000ULL
@@ -137,16 +135,7 @@ void qtestdev_stop(QTestdev *t)
 
 void qtestdev_number_bus(QVTDSVM *f)
 {
-    QPCIDevice *bridge = qpci_device_find(f->bus, QTESTDEV_BRIDGE_DEVFN);
-
-    qpci_config_writeb(bridge, PCI_PRIMARY_BUS, 0);
-    qpci_config_writeb(bridge, PCI_SECONDARY_BUS, QTESTDEV_BRIDGE_BUS);
-    qpci_config_writeb(bridge, PCI_SUBORDINATE_BUS, QTESTDEV_BRIDGE_BUS);
-    qpci_config_writew(bridge, PCI_MEMORY_BASE, WINDOW_BASE);
-    qpci_config_writew(bridge, PCI_MEMORY_LIMIT, WINDOW_LIMIT);
-    qpci_config_writew(bridge, PCI_COMMAND, PCI_COMMAND_MEMORY |
-                                            PCI_COMMAND_MASTER);
-    g_free(bridge);
+    qvtd_svm_number_bus(f, QTESTDEV_BRIDGE_DEVFN, QTESTDEV_BRIDGE_BUS);
 }
 
 void qtestdev_enable_vfs(QTestdev *pf, QTestdev *vf, unsigned int count)

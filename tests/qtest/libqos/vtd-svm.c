@@ -13,6 +13,10 @@
 
 #define QVTD_SVM_SLOT       4
 
+/* Memory behind a bridge: where libqos puts BARs */
+#define QVTD_SVM_WINDOW_BASE    0xe000
+#define QVTD_SVM_WINDOW_LIMIT   0xeff0
+
 /* What qvtd_svm_writes() and qvtd_svm_reads() transfer */
 #define QVTD_SVM_PROBE      32
 
@@ -75,6 +79,38 @@ QVTDSVM *qvtd_svm_start_pri(uint32_t allocation)
     qvtd_enable_prq(f->v, 0);
     qsvm_enable_pri(&f->svm, allocation);
     return f;
+}
+
+char *qvtd_svm_refusal(const char *device)
+{
+    char *argv[] = {
+        getenv("QTEST_QEMU_BINARY"), (char *)"-M", (char *)"q35",
+        (char *)"-accel", (char *)"qtest", (char *)"-display",
+        (char *)"none", (char *)"-device", (char *)device, (char *)"-device",
+        (char *)"no-such-device", NULL
+    };
+    char *errors = NULL;
+    int status;
+
+    g_assert(g_spawn_sync(NULL, argv, NULL, G_SPAWN_STDOUT_TO_DEV_NULL, NULL,
+                          NULL, NULL, &errors, &status, NULL));
+    g_assert(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+    return errors;
+}
+
+void qvtd_svm_number_bus(QVTDSVM *f, int devfn, uint8_t bus)
+{
+    QPCIDevice *bridge = qpci_device_find(f->bus, devfn);
+
+    qpci_config_writeb(bridge, PCI_PRIMARY_BUS, 0);
+    qpci_config_writeb(bridge, PCI_SECONDARY_BUS, bus);
+    qpci_config_writeb(bridge, PCI_SUBORDINATE_BUS, bus);
+    qpci_config_writew(bridge, PCI_MEMORY_BASE, QVTD_SVM_WINDOW_BASE);
+    qpci_config_writew(bridge, PCI_MEMORY_LIMIT, QVTD_SVM_WINDOW_LIMIT);
+    qpci_config_writew(bridge, PCI_COMMAND, PCI_COMMAND_MEMORY |
+                                            PCI_COMMAND_MASTER);
+    g_free(bridge);
 }
 
 void qvtd_svm_stop(QVTDSVM *f)
@@ -250,4 +286,15 @@ void qvtd_svm_respond(QVTDSVM *f, const QVTDPageReq *req, unsigned int code)
     qvtd_inv(f->v, qvtd_page_response_desc(
                        req->sid, req->has_pasid ? req->pasid : QVTD_NO_PASID,
                        req->prgi, code));
+}
+
+bool qvtd_svm_write_resolved(QVTDSVM *f, uint64_t addr)
+{
+    QVTDPageReq req;
+
+    qsvm_start_write(&f->svm, addr, 4096);
+    req = qvtd_svm_wait_page_req(f);
+    qvtd_svm_resolve(f, &req);
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    return qsvm_wait(&f->svm);
 }

@@ -94,6 +94,25 @@ QVTDSVM *qvtd_svm_start(void);
 QVTDSVM *qvtd_svm_start_pri(uint32_t allocation);
 
 /**
+ * qvtd_svm_refusal: start QEMU with a device that it refuses
+ * @device: the device with its options
+ *
+ * Fails the test unless QEMU ends with status 1. (A device that is not refused
+ * would be followed by one that does not exist.)
+ *
+ * Returns: what QEMU says; to be freed by g_free().
+ */
+char *qvtd_svm_refusal(const char *device);
+
+/**
+ * qvtd_svm_number_bus: give the bus behind a bridge a number and memory
+ * @f: the fixture
+ * @devfn: where the bridge is on the root bus
+ * @bus: the number; configuration space and memory behind it answer then
+ */
+void qvtd_svm_number_bus(QVTDSVM *f, int devfn, uint8_t bus);
+
+/**
  * qvtd_svm_stop: stop the machine
  * @f: the fixture
  *
@@ -237,6 +256,16 @@ void qvtd_svm_expect_no_page_req(QVTDSVM *f);
  * Returns: guest physical address of the page, which is poisoned.
  */
 uint64_t qvtd_svm_resolve(QVTDSVM *f, const QVTDPageReq *req);
+
+/**
+ * qvtd_svm_write_resolved: have the device write a page that is not there, and
+ * answer its one page request with a new page and Success
+ * @f: the fixture
+ * @addr: page address
+ *
+ * Returns: whether the command succeeded.
+ */
+bool qvtd_svm_write_resolved(QVTDSVM *f, uint64_t addr);
 
 /**
  * qvtd_svm_respond: answer a page request group

@@ -243,6 +243,17 @@ void qvtd_set_translation(QVTD *v, bool on)
     g_assert_cmpuint(!!(qvtd_readl(v, DMAR_GSTS_REG) & VTD_GSTS_TES), ==, on);
 }
 
+void qvtd_enter_legacy_mode(QVTD *v, uint16_t sid, uint64_t tt, uint16_t did,
+                            uint64_t table)
+{
+    qvtd_set_translation(v, false);
+    v->scalable = false;
+    v->root = qvtd_alloc_page(v);
+    qvtd_set_legacy_context(v, sid, tt, did, table);
+    qvtd_set_root(v);
+    qvtd_set_translation(v, true);
+}
+
 void qvtd_enable(QVTD *v)
 {
     qvtd_set_root(v);

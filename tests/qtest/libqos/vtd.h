@@ -404,6 +404,17 @@ void qvtd_enable(QVTD *v);
 void qvtd_set_root(QVTD *v);
 
 /**
+ * qvtd_enter_legacy_mode: translate by a root table of legacy mode from now on
+ * @v: the unit; its old tables are left as they are
+ * @sid: source ID of the one function that has a context entry
+ * @tt: its VTD_CONTEXT_TT_*
+ * @did: its domain ID
+ * @table: its top paging structure
+ */
+void qvtd_enter_legacy_mode(QVTD *v, uint16_t sid, uint64_t tt, uint16_t did,
+                            uint64_t table);
+
+/**
  * qvtd_enable_qi: set up and enable an empty invalidation queue
  * @v: VT-d unit
  * @order: the queue is 2^@order pages long
