@@ -68,17 +68,29 @@ static VTDFaultReason vtd_read_pasid_dir(IntelIOMMUState *s,
     return 0;
 }
 
+/* A field whose capability is not there is reserved. */
+static bool vtd_sm_context_rsvd_set(IntelIOMMUState *s,
+                                    const VTDContextEntry *ce)
+{
+    uint64_t rsvd = VTD_SM_CONTEXT_RID_PRIV;
+
+    rsvd |= s->ecap & VTD_ECAP_RPS ? 0 : VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
+    return ce->val[1] & rsvd ||
+           (ce->lo & VTD_SM_CONTEXT_PRE && !(s->ecap & VTD_ECAP_PRS));
+}
+
 static bool vtd_pasid_entry_rsvd_set(IntelIOMMUState *s,
                                      const VTDPASIDEntry *pe)
 {
-    uint64_t rsvd = PASID_ENTRY_RSVD_VAL2;
+    uint64_t rsvd1 = PASID_ENTRY_RSVD_VAL1, rsvd2 = PASID_ENTRY_RSVD_VAL2;
 
-    rsvd |= s->ecap & VTD_ECAP_SRS ? 0 : VTD_SM_PASID_SRE;
-    rsvd |= s->ecap & VTD_ECAP_ERS ? 0 : VTD_SM_PASID_ERE;
-    rsvd |= s->ecap & VTD_ECAP_EAFS ? 0 : VTD_SM_PASID_EAFE;
-    return pe->val[0] & PASID_ENTRY_RSVD_VAL0 ||
-           pe->val[1] & PASID_ENTRY_RSVD_VAL1 || pe->val[2] & rsvd ||
-           vtd_address_is_reserved(s, pe->val[0]) ||
+    rsvd1 |= s->ecap & VTD_ECAP_SMPWC ? 0 : VTD_SM_PASID_PWSNP;
+    rsvd1 |= s->ecap & VTD_ECAP_SC ? 0 : VTD_SM_PASID_PGSNP;
+    rsvd2 |= s->ecap & VTD_ECAP_SRS ? 0 : VTD_SM_PASID_SRE;
+    rsvd2 |= s->ecap & VTD_ECAP_ERS ? 0 : VTD_SM_PASID_ERE;
+    rsvd2 |= s->ecap & VTD_ECAP_EAFS ? 0 : VTD_SM_PASID_EAFE;
+    return pe->val[0] & PASID_ENTRY_RSVD_VAL0 || pe->val[1] & rsvd1 ||
+           pe->val[2] & rsvd2 || vtd_address_is_reserved(s, pe->val[0]) ||
            vtd_address_is_reserved(s, pe->val[2]);
 }
 
@@ -105,7 +117,7 @@ static bool vtd_pasid_entry_valid(IntelIOMMUState *s, const VTDPASIDEntry *pe)
     case VTD_SM_PASID_ENTRY_FLT:
         return vtd_first_levels_supported(s, pe);
     case VTD_SM_PASID_ENTRY_SLT:
-        return vtd_second_levels_supported(s, pe);
+        return s->ecap & VTD_ECAP_SLTS && vtd_second_levels_supported(s, pe);
     case VTD_SM_PASID_ENTRY_NESTED:
         return s->ecap & VTD_ECAP_NEST && vtd_first_levels_supported(s, pe) &&
                vtd_second_levels_supported(s, pe);
@@ -152,7 +164,7 @@ VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
     if (rid_pasid) {
         pasid = ce->val[1] & VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
     }
-    if (ce->lo & VTD_SM_CONTEXT_PRE && !(s->ecap & VTD_ECAP_PRS)) {
+    if (vtd_sm_context_rsvd_set(s, ce)) {
         return VTD_FR_SM_CONTEXT_ENTRY_RSVD;
     }
     if (!vtd_pasid_in_directory(ce, pasid)) {
@@ -192,10 +204,14 @@ static VTDFaultReason vtd_request_check_legacy(IntelIOMMUState *s,
            vtd_ats_enabled_by(s, &ctx->ce) ? 0 : VTD_FR_CONTEXT_ENTRY_TT;
 }
 
-static VTDFaultReason vtd_request_check_scalable(const VTDRequestContext *ctx)
+static VTDFaultReason vtd_request_check_scalable(IntelIOMMUState *s,
+                                                 const VTDRequestContext *ctx)
 {
     uint64_t lo = ctx->ce.lo;
 
+    if (vtd_sm_context_rsvd_set(s, &ctx->ce)) {
+        return VTD_FR_SM_CONTEXT_ENTRY_RSVD;
+    }
     if (ctx->type == VTD_REQUEST_PAGE && !(lo & VTD_SM_CONTEXT_PRE)) {
         return VTD_FR_SM_PRE_DISABLED;
     }
@@ -222,7 +238,7 @@ static VTDFaultReason vtd_request_context(IntelIOMMUState *s, PCIBus *bus,
     if (!s->root_scalable) {
         return vtd_request_check_legacy(s, ctx);
     }
-    fault = vtd_request_check_scalable(ctx);
+    fault = vtd_request_check_scalable(s, ctx);
     if (fault || ctx->type == VTD_REQUEST_TRANSLATED) {
         return fault;
     }
@@ -328,12 +344,12 @@ void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
                       IOMMUAccessFlags access)
 {
     fault = vtd_svm_fault_reason(s, fault);
+    if (!ctx->fpd || !vtd_is_qualified_fault(fault)) {
+        QEMU_LOCK_GUARD(&s->iommu_lock);
+        vtd_report_frcd_fault(s, ctx->sid,
+                              vtd_fault_record(ctx, fault, access),
+                              VTD_FRCD_FI(addr));
+    }
     trace_vtd_request_fault(ctx->sid, ctx->pasid, ctx->type, fault, addr,
                             ctx->fpd);
-    if (ctx->fpd && vtd_is_qualified_fault(fault)) {
-        return;
-    }
-    QEMU_LOCK_GUARD(&s->iommu_lock);
-    vtd_report_frcd_fault(s, ctx->sid, vtd_fault_record(ctx, fault, access),
-                          VTD_FRCD_FI(addr));
 }

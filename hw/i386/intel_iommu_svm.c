@@ -78,10 +78,18 @@ bool vtd_svm_aw_bits_ok(IntelIOMMUState *s)
     return s->svm && s->aw_bits == VTD_SVM_AW_BITS_MAX;
 }
 
+/* Draining is of page requests, and nesting in a second stage. */
 static uint64_t vtd_svm_optional_ecap(const VTDSVMState *svm)
 {
-    return (svm->page_requests ? VTD_ECAP_PRS | VTD_ECAP_PDS : 0) |
-           (svm->nesting ? VTD_ECAP_NEST : 0) |
+    bool drain = svm->page_requests && svm->page_request_drain;
+    bool nesting = svm->second_stage && svm->nesting;
+
+    return (svm->page_requests ? VTD_ECAP_PRS : 0) |
+           (drain ? VTD_ECAP_PDS : 0) |
+           (svm->second_stage ? VTD_ECAP_SLTS : 0) |
+           (nesting ? VTD_ECAP_NEST : 0) |
+           (svm->rid_pasid ? VTD_ECAP_RPS : 0) |
+           (svm->page_walk_coherency ? VTD_ECAP_SMPWC : 0) |
            (svm->execute ? VTD_ECAP_ERS : 0) |
            (svm->privileged ? VTD_ECAP_SRS : 0) |
            (svm->no_write ? VTD_ECAP_NWFS : 0) |
@@ -93,9 +101,8 @@ void vtd_svm_cap_init(IntelIOMMUState *s)
     if (!s->svm) {
         return;
     }
-    s->ecap |= vtd_svm_optional_ecap(&s->svm_state) | VTD_ECAP_SLTS |
-               VTD_ECAP_PSS(s->svm_state.pasid_bits) | VTD_ECAP_SMPWC |
-               VTD_ECAP_RPS;
+    s->ecap |= vtd_svm_optional_ecap(&s->svm_state) |
+               VTD_ECAP_PSS(s->svm_state.pasid_bits);
     if (s->aw_bits == VTD_SVM_AW_BITS_MAX) {
         s->cap |= VTD_CAP_FL5LP | VTD_CAP_SAGAW_57BIT;
     }

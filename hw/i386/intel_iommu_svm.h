@@ -43,8 +43,11 @@
 #define VTD_SM_CONTEXT_PASIDE   (1ULL << 3)
 #define VTD_SM_CONTEXT_PRE      (1ULL << 4)
 #define VTD_SM_CONTEXT_PDTS(lo) (((lo) >> 9) & 7)
+#define VTD_SM_CONTEXT_RID_PRIV (1ULL << 20)    /* second word */
 
-/* Scalable-mode PASID table entry (9.6) */
+/* Scalable-mode PASID table entry (9.6), second and third word */
+#define VTD_SM_PASID_PWSNP      (1ULL << 23)
+#define VTD_SM_PASID_PGSNP      (1ULL << 24)
 #define VTD_SM_PASID_SRE        (1ULL << 0)
 #define VTD_SM_PASID_ERE        (1ULL << 1)
 #define VTD_SM_PASID_WPE        (1ULL << 4)

@@ -87,16 +87,30 @@ static void leave_room(QVTDSVM *f, unsigned int count)
     qvtd_writeq(f->v, QVTD_PQH_REG, (tail + (count + 1) * DESC) % PAGE);
 }
 
-/* A request that finds no room; the device waits for some */
-static void overflow(QVTDSVM *f)
+static void wait_overflow(QVTDSVM *f)
 {
     int64_t start = g_get_monotonic_time();
 
-    leave_room(f, 0);
-    qsvm_start_write(&f->svm, IOVA, PAGE);
     while (!(status(f) & QVTD_PRS_PRO)) {
         qsvm_step(&f->svm, start);
     }
+}
+
+static void wait_tail(QVTDSVM *f, uint64_t tail)
+{
+    int64_t start = g_get_monotonic_time();
+
+    while (qvtd_readq(f->v, QVTD_PQT_REG) != tail) {
+        qsvm_step(&f->svm, start);
+    }
+}
+
+/* A request that finds no room; the device waits for some */
+static void overflow(QVTDSVM *f)
+{
+    leave_room(f, 0);
+    qsvm_start_write(&f->svm, IOVA, PAGE);
+    wait_overflow(f);
 }
 
 /* Takes the PASID from the device, so that no request comes any more */
@@ -497,16 +511,14 @@ static void test_capacity(void)
         qvtd_enable_prq(f->v, order);
         qvtd_writeq(f->v, QVTD_PQT_REG, last);
         qsvm_start_write(&f->svm, IOVA, PAGE);
-        qsvm_settle(&f->svm);
-        g_assert_cmphex(status(f) & QVTD_PRS_PRO, ==, QVTD_PRS_PRO);
+        wait_overflow(f);
         g_assert_cmphex(qvtd_readq(f->v, QVTD_PQT_REG), ==, last);
         g_assert_cmphex(qtest_readq(f->qts, f->v->prq + last), ==, 0);
 
         /* One place more */
         qvtd_writeq(f->v, QVTD_PQH_REG, DESC);
         qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PRO);
-        qsvm_settle(&f->svm);
-        g_assert_cmphex(qvtd_readq(f->v, QVTD_PQT_REG), ==, 0);
+        wait_tail(f, 0);
         qvtd_writeq(f->v, QVTD_PQH_REG, last);
         req = qvtd_svm_wait_page_req(f);
         qvtd_svm_respond(f, &req, QVTD_SVM_INVALID);
@@ -543,9 +555,7 @@ static void test_overflow(void)
     qvtd_set_msi(f->v, QVTD_PECTL_REG, VECTOR, 0);
     leave_room(f, ROOM);
     qsvm_start_write(&f->svm, IOVA, SIZE);
-    while (!(status(f) & QVTD_PRS_PRO)) {
-        qsvm_step(&f->svm, g_get_monotonic_time());
-    }
+    wait_overflow(f);
     g_assert(qvtd_msi_pending(f->v, VECTOR, 0));
     g_assert_cmphex(qvtd_readq(f->v, QVTD_PQT_REG), ==, ROOM * DESC);
 
@@ -618,7 +628,7 @@ static void test_cut_group(void)
 
     leave_room(f, ROOM);
     qsvm_start_write(&f->svm, IOVA, REQUESTS * PAGE);
-    qsvm_settle(&f->svm);
+    wait_overflow(f);
     g_assert_cmphex(status(f), ==, QVTD_PRS_PPR | QVTD_PRS_PRO);
     qvtd_writeq(f->v, QVTD_PQH_REG, 0);
     for (int i = 0; i < REQUESTS; i++) {

@@ -77,16 +77,21 @@ static bool is_first(const Kind *k)
 
 /* Tables */
 
-static void set_entry(Machine *m, uint64_t flags)
+static void set_entry_snoop(Machine *m, uint64_t flags, uint64_t snoop)
 {
     uint32_t pasid = m->k->rid ? RID_PASID : QVTD_SVM_PASID;
     QVTDPasidEntry pe = {
         .pgtt = m->k->pgtt, .did = DID, .table = m->table,
-        .second = m->second,
+        .second = m->second, .snoop = snoop,
         .flags = flags | (m->v->levels == 5 ? QVTD_PE_FSPM_5LEVEL : 0),
     };
 
     qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
+}
+
+static void set_entry(Machine *m, uint64_t flags)
+{
+    set_entry_snoop(m, flags, 0);
 }
 
 /* The first stage finds its tables where they are, and data above NESTED */
@@ -496,24 +501,27 @@ static void test_each_level(void)
     check_each_level(&five_levels);
 }
 
-/* 3.6.2: EA on each level that was used, with EAFE alone */
-static void test_extended_accessed(void)
+static void expect_ea(Machine *m, uint64_t ea)
 {
+    for (int level = 1; level <= m->k->levels; level++) {
+        g_assert_cmphex(qvtd_pte(m->v, m->table, m->k->iova, level) &
+                        QVTD_FS_EA, ==, ea);
+    }
+}
+
+/* 3.6.2: EA on each level that was used, with EAFE alone */
+static void test_extended_accessed(const void *data)
+{
+    const Kind *k = data;
     Machine m;
 
-    start(&m, &first_stage);
-    map(&m, IOVA, PA, 1, true);
-    expect_perm(&m, IOVA, 0, RW);
-    for (int level = 1; level <= 4; level++) {
-        g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, level) & QVTD_FS_EA, ==,
-                        0);
-    }
+    start(&m, k);
+    map(&m, k->iova, PA, 1, true);
+    expect_perm(&m, k->iova, 0, RW);
+    expect_ea(&m, 0);
     set_entry(&m, QVTD_PE_EAFE);
-    expect_perm(&m, IOVA, 0, RW);
-    for (int level = 1; level <= 4; level++) {
-        g_assert_cmphex(qvtd_pte(m.v, m.table, IOVA, level) & QVTD_FS_EA, ==,
-                        QVTD_FS_EA);
-    }
+    expect_perm(&m, k->iova, 0, RW);
+    expect_ea(&m, QVTD_FS_EA);
     stop(&m);
 }
 
@@ -585,6 +593,7 @@ typedef struct Unsupported {
     unsigned int pgtt;
     uint64_t flags;
     unsigned int reason;
+    uint64_t snoop;
 } Unsupported;
 
 static const Unsupported unsupported[] = {
@@ -594,6 +603,14 @@ static const Unsupported unsupported[] = {
       QVTD_PE_ERE, VTD_FR_PASID_ENTRY_RSVD },
     { "/svm/fault/EAFE-needs-EAFS", "svm-extended-accessed=off", QVTD_PGTT_FS,
       QVTD_PE_EAFE, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/PWSNP-needs-SMPWC", "svm-page-walk-coherency=off",
+      QVTD_PGTT_FS, 0, VTD_FR_PASID_ENTRY_RSVD, QVTD_PE_PWSNP },
+    { "/svm/fault/PGSNP-needs-SC", "", QVTD_PGTT_FS, 0,
+      VTD_FR_PASID_ENTRY_RSVD, QVTD_PE_PGSNP },
+    { "/svm/fault/second-stage-needs-SSTS", "svm-second-stage=off",
+      QVTD_PGTT_SS, 0, VTD_FR_PASID_TABLE_ENTRY_INV },
+    { "/svm/fault/nesting-needs-SSTS", "svm-second-stage=off",
+      QVTD_PGTT_NESTED, 0, VTD_FR_PASID_TABLE_ENTRY_INV },
     { "/svm/fault/nesting-needs-NEST", "svm-nesting=off", QVTD_PGTT_NESTED,
       0, VTD_FR_PASID_TABLE_ENTRY_INV },
     { "/svm/fault/pass-through-needs-PT", "pt=off", QVTD_PGTT_PT, 0,
@@ -613,8 +630,56 @@ static void test_unsupported(const void *data)
     Machine m;
 
     start(&m, &k);
-    set_entry(&m, u->flags);
+    set_entry_snoop(&m, u->flags, u->snoop);
     expect_refusal(&m, u->reason);
+    stop(&m);
+}
+
+/* 9.6, PWSNP: all of our walks are coherent, so it changes nothing */
+static void test_page_walk_snoop(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    map(&m, IOVA, PA, 1, true);
+    set_entry_snoop(&m, 0, QVTD_PE_PWSNP);
+    expect_perm(&m, IOVA, 0, RW);
+    stop(&m);
+}
+
+static void set_context(Machine *m, uint64_t flags, uint32_t rid_pasid)
+{
+    qvtd_set_context(m->v, m->t.sid, flags, QVTD_SVM_PDTS, m->t.f->dir,
+                     rid_pasid);
+    qvtd_inv_all(m->v);
+}
+
+/* 9.4, RID_PASID: without RPS it is reserved, and requests use PASID 0 */
+static void test_rid_pasid_off(void)
+{
+    const Kind k = { "", "svm-rid-pasid=off", QVTD_PGTT_FS, 4, true, IOVA };
+    Machine m;
+
+    start(&m, &k);
+    map(&m, IOVA, PA, 1, true);
+    expect_refusal(&m, VTD_FR_SM_CONTEXT_ENTRY_RSVD);
+    set_context(&m, QVTD_SVM_CONTEXT, 0);
+    expect_refusal(&m, VTD_FR_PASID_ENTRY_P);
+    qvtd_set_pasid_entry(m.v, m.t.f->dir, 0, &(QVTDPasidEntry) {
+        .pgtt = QVTD_PGTT_FS, .did = DID, .table = m.table,
+    });
+    expect_perm(&m, IOVA, 0, RW);
+    stop(&m);
+}
+
+/* 9.4, RID_PRIV: requests without PASID are never privileged here */
+static void test_rid_priv(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    set_context(&m, QVTD_SVM_CONTEXT, 1 << 20);
+    expect_refusal(&m, VTD_FR_SM_CONTEXT_ENTRY_RSVD);
     stop(&m);
 }
 
@@ -677,6 +742,23 @@ static void test_page_requests_off(void)
     qvtd_inv_all(m.v);
     map(&m, IOVA, PA, 1, true);
     expect_perm(&m, IOVA, 0, RW);
+    stop(&m);
+}
+
+/* 11.4.3, PDS: draining alone is off */
+static void test_drain_off(void)
+{
+    const Kind k = { "", "svm-page-request-drain=off", QVTD_PGTT_FS, 4,
+                     .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    qtestdev_listen(&m.t, 0);
+    g_assert(!qvtd_iq_submit(m.v, qvtd_wait_desc(QVTD_WAIT_PD | QVTD_WAIT_SW, 0,
+                                                 m.v->wait_addr)));
+    qvtd_iq_recover(m.v);
+    g_assert_cmpint(qtestdev_request(&m.t, 0, true), ==, 0);
+    g_assert_cmpuint(qtestdev_pop(&m.t).prgi, ==, 0);
     stop(&m);
 }
 
@@ -1014,8 +1096,16 @@ static void add_first_stage(void)
     qtest_add_func("/svm/ats/each-level-has-a-say-in-permissions",
                    test_each_level);
     qtest_add_func("/svm/pri/page-requests-need-PRS", test_page_requests_off);
-    qtest_add_func("/svm/ats/EAFE-sets-EA-on-each-level",
-                   test_extended_accessed);
+    qtest_add_func("/svm/prq/page-requests-do-without-PDS", test_drain_off);
+    qtest_add_func("/svm/ats/PWSNP-changes-nothing", test_page_walk_snoop);
+    qtest_add_func("/svm/fault/RID_PASID-needs-RPS", test_rid_pasid_off);
+    qtest_add_func("/svm/fault/RID_PRIV-is-reserved", test_rid_priv);
+    qtest_add_data_func("/svm/ats/EAFE-sets-EA-on-each-level",
+                        &first_stage, test_extended_accessed);
+    qtest_add_data_func("/svm/ats/EAFE-sets-EA-on-each-of-5-levels",
+                        &five_levels, test_extended_accessed);
+    qtest_add_data_func("/svm/ats/EAFE-sets-EA-in-a-nested-first-stage",
+                        &nested, test_extended_accessed);
     qtest_add_func("/svm/ats/a-page-that-is-refused-is-not-marked",
                    test_refused_not_accessed);
     qtest_add_func("/svm/ats/a-page-without-room-for-its-result-is-not-marked",

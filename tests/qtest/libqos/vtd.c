@@ -147,7 +147,7 @@ void qvtd_set_pasid_entry(QVTD *v, uint64_t dir, uint32_t pasid,
         qw0 |= QVTD_PE_FPD;
     }
     qtest_writeq(v->qts, addr + 16, fs ? pe->table | pe->flags : 0);
-    qtest_writeq(v->qts, addr + 8, pe->did);
+    qtest_writeq(v->qts, addr + 8, pe->did | pe->snoop);
     qtest_writeq(v->qts, addr, qw0 | (fs ? pe->second : pe->table));
 }
 

@@ -43,6 +43,8 @@
 #define QVTD_PE_FPD             (1ULL << 1)
 #define QVTD_PE_AW_SHIFT        2
 #define QVTD_PE_PGTT_SHIFT      6
+#define QVTD_PE_PWSNP           (1ULL << 23)
+#define QVTD_PE_PGSNP           (1ULL << 24)
 #define QVTD_PE_SRE             (1ULL << 0)
 #define QVTD_PE_ERE             (1ULL << 1)
 #define QVTD_PE_FSPM_5LEVEL     (1ULL << 2)
@@ -166,6 +168,7 @@ typedef struct QVTDDesc {
  * @table: guest physical address of the top paging structure, of the first
  *     stage if there are two
  * @second: that of the second stage, if the first is nested in it
+ * @snoop: QVTD_PE_PWSNP and QVTD_PE_PGSNP
  * @flags: bits of the third word (QVTD_PE_SRE and so on), first stage only
  * @fpd: fault processing is disabled
  * @absent: leave P clear
@@ -175,6 +178,7 @@ typedef struct QVTDPasidEntry {
     uint16_t did;
     uint64_t table;
     uint64_t second;
+    uint64_t snoop;
     uint64_t flags;
     bool fpd;
     bool absent;

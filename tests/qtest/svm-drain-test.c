@@ -1,0 +1,162 @@
+/*
+ * QTest testcase for SVM: a wait descriptor completes after the requests that
+ * another thread has begun
+ *
+ * A request is held in its middle by QEMU's log, a pipe that is full: a request
+ * that faults writes a line to it. VT-d rev 4.1, 6.5.2.8 and 7.10.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/units.h"
+#include "libqos/vtd-svm.h"
+
+#define PAGE        (4 * KiB)
+#define IOVA        0x7f1234560000ULL
+#define NO_PROCESS  0x42
+#define DONE        0x600d
+
+/* Longer than a wait takes that waits for nothing */
+#define HOLD_US     (500 * 1000)
+
+typedef struct Log {
+    char *dir;
+    char *path;
+    int fd;
+    bool open;              /* has been emptied; atomic */
+} Log;
+
+static void log_init(Log *log)
+{
+    log->dir = g_dir_make_tmp("svm-drain-test-XXXXXX", NULL);
+    log->path = g_build_filename(log->dir, "log", NULL);
+    g_assert_cmpint(mkfifo(log->path, 0600), ==, 0);
+    log->fd = open(log->path, O_RDWR | O_NONBLOCK);
+    g_assert_cmpint(log->fd, >=, 0);
+    log->open = false;
+}
+
+static void log_fini(Log *log)
+{
+    close(log->fd);
+    g_assert_cmpint(unlink(log->path), ==, 0);
+    g_assert_cmpint(rmdir(log->dir), ==, 0);
+    g_free(log->path);
+    g_free(log->dir);
+}
+
+static void log_fill(Log *log)
+{
+    while (write(log->fd, "", 1) == 1) {
+        ;
+    }
+    g_assert_cmpint(errno, ==, EAGAIN);
+}
+
+static void *log_empty(void *opaque)
+{
+    Log *log = opaque;
+    char buf[PAGE];
+
+    g_usleep(HOLD_US);
+    qatomic_set(&log->open, true);
+    while (read(log->fd, buf, sizeof(buf)) > 0) {
+        ;
+    }
+    return NULL;
+}
+
+static QVTDSVM *start(Log *log)
+{
+    g_autofree char *opts = NULL;
+    QVTDSVM *f;
+
+    log_init(log);
+    opts = g_strdup_printf("-device svm,addr=4 -D %s "
+                           "-trace enable=vtd_request_fault", log->path);
+    f = qvtd_svm_start_machine("", opts);
+    qvtd_svm_attach(f, QPCI_DEVFN(4, 0));
+    qvtd_enable_prq(f->v, 0);
+    qsvm_enable_pri(&f->svm, 1);
+    return f;
+}
+
+/* The device's thread has recorded the fault, and its request has not ended */
+static void hold_request(QVTDSVM *f, Log *log)
+{
+    int64_t began = g_get_monotonic_time();
+
+    log_fill(log);
+    qsvm_start_write(&f->svm, IOVA, PAGE);
+    while (!(qvtd_readl(f->v, DMAR_FSTS_REG) & VTD_FSTS_PPF)) {
+        qsvm_step(&f->svm, began);
+    }
+}
+
+static void expect_drain(QVTDSVM *f, Log *log, unsigned int reason)
+{
+    uint64_t done = qvtd_alloc_page(f->v);
+    QVTDFault fault;
+    GThread *thread;
+
+    hold_request(f, log);
+    thread = g_thread_new("log", log_empty, log);
+    g_assert(qvtd_iq_submit(f->v, qvtd_wait_desc(QVTD_WAIT_SW | QVTD_WAIT_PD,
+                                                 DONE, done)));
+    g_assert(qatomic_read(&log->open));
+    g_assert_cmphex(qtest_readl(f->qts, done), ==, DONE);
+    g_thread_join(thread);
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert(qvtd_pop_fault(f->v, &fault));
+    g_assert_cmphex(fault.reason, ==, reason);
+    qvtd_svm_stop(f);
+    log_fini(log);
+}
+
+/* Whether QEMU's log has trace events; else nothing can hold a request */
+static bool can_hold(void)
+{
+#ifdef CONFIG_TRACE_LOG
+    return true;
+#else
+    g_test_skip("QEMU was built without the log trace backend");
+    return false;
+#endif
+}
+
+static void test_translation_request(void)
+{
+    QVTDSVM *f;
+    Log log;
+
+    if (!can_hold()) {
+        return;
+    }
+    f = start(&log);
+    qsvm_set_pasid(&f->svm, NO_PROCESS);
+    expect_drain(f, &log, VTD_FR_PASID_DIR_ENTRY_P);
+}
+
+static void test_page_request(void)
+{
+    QVTDSVM *f;
+    Log log;
+
+    if (!can_hold()) {
+        return;
+    }
+    f = start(&log);
+    qvtd_svm_set_context(f, QVTD_SVM_CONTEXT & ~QVTD_CE_PRE);
+    expect_drain(f, &log, VTD_FR_SM_PRE_DISABLED);
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+    qtest_add_func("/svm/inv/a-wait-is-for-translation-requests-too",
+                   test_translation_request);
+    qtest_add_func("/svm/prq/a-drain-waits-for-page-requests",
+                   test_page_request);
+    return g_test_run();
+}
