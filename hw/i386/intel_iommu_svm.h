@@ -84,7 +84,7 @@ typedef enum VTDRequestType {
  * @fpd: fault processing is disabled for this request
  * @epoch: private to vtd_request_begin() and vtd_request_end()
  * @ce: context entry, present and checked
- * @pe: PASID entry, present and checked; scalable mode only, and not for
+ * @pe: PASID entry, present and checked; zero in legacy mode, and for
  *     translated requests
  */
 typedef struct VTDRequestContext {
@@ -327,7 +327,8 @@ void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
  * @s: the IOMMU
  * @ce: context entry, present and checked; in legacy mode it has a table, for
  *     nobody comes here by pass-through (TT = 10b)
- * @pe: PASID entry, present and checked; unused in legacy mode
+ * @pe: PASID entry, present and checked; zero in legacy mode, which is how the
+ *     mode is known: the guest may have changed the root table since
  * @req: what is asked
  * @emit: called for one block after the other, in the order of addresses, until
  *     the range is covered or it returns something else than 0. A block is a
@@ -390,13 +391,12 @@ int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
 /**
  * vtd_walk_iotlb_pgtt: whose invalidations concern an entry of the IOTLB?
  *
- * @s: the IOMMU
- * @pe: PASID entry that the entry comes from; unused in legacy mode
+ * @pe: PASID entry that the entry comes from; zero in legacy mode
  *
  * Returns: %VTD_SM_PASID_ENTRY_SLT or, for all that depends on a first stage,
  * nested or not, %VTD_SM_PASID_ENTRY_FLT. VT-d 6.5.2.3, 6.5.2.4.
  */
-uint8_t vtd_walk_iotlb_pgtt(IntelIOMMUState *s, const VTDPASIDEntry *pe);
+uint8_t vtd_walk_iotlb_pgtt(const VTDPASIDEntry *pe);
 
 /**
  * vtd_fault_is_miss: is a fault condition what an ATS device asks about?

@@ -29,6 +29,7 @@ typedef struct WalkStage {
 typedef struct Walk {
     IntelIOMMUState *s;
     const VTDWalkRequest *req;
+    bool scalable;              /* the mode that the entries were read in */
     WalkStage stage;
     const WalkStage *second;    /* that the first stage is nested in, or NULL */
     uint64_t control;           /* of the first stage: PASID entry, third quad */
@@ -136,6 +137,7 @@ static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
     Walk second = {
         .s = w->s,
         .req = &any,
+        .scalable = w->scalable,
         .stage = *w->second,
         .emit = walk_keep_mapping,
         .opaque = &mapping,
@@ -185,7 +187,7 @@ static VTDFaultReason walk_access_fault(const Walk *w, bool root)
         return root ? VTD_FR_PASID_ENTRY_FSPTPTR_INV
                     : VTD_FR_FS_PAGING_ENTRY_INV;
     }
-    if (!w->s->root_scalable) {
+    if (!w->scalable) {
         return root ? VTD_FR_CONTEXT_ENTRY_INV : VTD_FR_PAGING_ENTRY_INV;
     }
     return root ? VTD_FR_SM_SSPTPTR_INV : VTD_FR_SM_SS_ENTRY_INV;
@@ -266,8 +268,7 @@ static VTDFaultReason walk_check_reserved(const Walk *w, uint64_t entry,
     if (!vtd_slpte_nonzero_rsvd(entry, MIN(level, VTD_PML4_LEVEL))) {
         return 0;
     }
-    return w->s->root_scalable ? VTD_FR_SM_SS_ENTRY_RSVD
-                               : VTD_FR_PAGING_ENTRY_RSVD;
+    return w->scalable ? VTD_FR_SM_SS_ENTRY_RSVD : VTD_FR_PAGING_ENTRY_RSVD;
 }
 
 static void walk_restrict(const Walk *w, WalkPermissions *p, uint64_t entry)
@@ -328,9 +329,9 @@ static IOMMUAccessFlags walk_leaf_perm(const Walk *w, const WalkPermissions *p)
 static VTDFaultReason walk_no_access(const Walk *w)
 {
     if (w->req->needed & IOMMU_WO) {
-        return w->s->root_scalable ? VTD_FR_SM_WRITE : VTD_FR_WRITE;
+        return w->scalable ? VTD_FR_SM_WRITE : VTD_FR_WRITE;
     }
-    return w->s->root_scalable ? VTD_FR_SM_READ : VTD_FR_READ;
+    return w->scalable ? VTD_FR_SM_READ : VTD_FR_READ;
 }
 
 static VTDFaultReason walk_not_present(const Walk *w)
@@ -402,8 +403,7 @@ static VTDFaultReason walk_check_target(const Walk *w, VTDMapping *m)
         return 0;
     }
     m->mask = MIN(m->mask, VTD_INTERRUPT_ADDR_SIZE - 1);
-    return w->s->root_scalable ? VTD_FR_SM_INTERRUPT_ADDR
-                               : VTD_FR_INTERRUPT_ADDR;
+    return w->scalable ? VTD_FR_SM_INTERRUPT_ADDR : VTD_FR_INTERRUPT_ADDR;
 }
 
 /* What a leaf yields for @addr; @m has its size, and nothing else yet. */
@@ -510,8 +510,7 @@ static VTDFaultReason walk_out_of_range(const Walk *w)
     if (w->stage.first) {
         return VTD_FR_FS_NON_CANONICAL;
     }
-    return w->s->root_scalable ? VTD_FR_SM_BEYOND_MGAW
-                               : VTD_FR_ADDR_BEYOND_MGAW;
+    return w->scalable ? VTD_FR_SM_BEYOND_MGAW : VTD_FR_ADDR_BEYOND_MGAW;
 }
 
 static int walk_range(Walk *w, hwaddr addr, hwaddr last)
@@ -576,11 +575,15 @@ static WalkStage walk_second_stage_of(const VTDPASIDEntry *pe)
     };
 }
 
+/*
+ * The width was checked, unless the guest changed the mode of its root table
+ * while the entry was read: then it is as good as any that we can walk.
+ */
 static WalkStage walk_legacy_stage_of(const VTDContextEntry *ce)
 {
     return (WalkStage) {
         .root = ce->lo & VTD_CONTEXT_ENTRY_SLPTPTR,
-        .levels = 2 + (ce->hi & VTD_CONTEXT_ENTRY_AW),
+        .levels = MIN(2 + (ce->hi & VTD_CONTEXT_ENTRY_AW), VTD_PML5_LEVEL),
     };
 }
 
@@ -611,16 +614,22 @@ static int walk_scalable(Walk *w, const VTDPASIDEntry *pe)
     return walk_range(w, w->req->addr, w->req->last);
 }
 
+/* Not what the root table says now, but what these entries were read by */
+static bool walk_is_scalable(const VTDPASIDEntry *pe)
+{
+    return pe->val[0] & VTD_PASID_ENTRY_P;
+}
+
 int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
              const VTDPASIDEntry *pe, const VTDWalkRequest *req,
              VTDWalkEmit *emit, void *opaque)
 {
     Walk w = {
-        .s = s, .req = req, .emit = emit, .opaque = opaque, .room = req->room,
-        .retries = VTD_PTE_SET_RETRIES,
+        .s = s, .req = req, .scalable = walk_is_scalable(pe), .emit = emit,
+        .opaque = opaque, .room = req->room, .retries = VTD_PTE_SET_RETRIES,
     };
 
-    return s->root_scalable ? walk_scalable(&w, pe) : walk_legacy(&w, ce);
+    return w.scalable ? walk_scalable(&w, pe) : walk_legacy(&w, ce);
 }
 
 bool vtd_fault_is_miss(VTDFaultReason fault)
@@ -659,9 +668,9 @@ static unsigned walk_level_of(hwaddr mask)
     return level;
 }
 
-static bool walk_is_second_only(IntelIOMMUState *s, const VTDPASIDEntry *pe)
+static bool walk_is_second_only(const VTDPASIDEntry *pe)
 {
-    return !s->root_scalable ||
+    return !walk_is_scalable(pe) ||
            (pe->val[0] & VTD_SM_PASID_ENTRY_PGTT) == VTD_SM_PASID_ENTRY_SLT;
 }
 
@@ -673,7 +682,7 @@ VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
         .addr = addr,
         .last = addr,
         /* Nobody may write by what a read found before Dirty is set. */
-        .wanted = is_write || walk_is_second_only(s, pe) ? IOMMU_RW : IOMMU_RO,
+        .wanted = is_write || walk_is_second_only(pe) ? IOMMU_RW : IOMMU_RO,
         .needed = is_write ? IOMMU_WO : IOMMU_RO,
         .room = 1,
     };
@@ -699,8 +708,8 @@ int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
     return 0;
 }
 
-uint8_t vtd_walk_iotlb_pgtt(IntelIOMMUState *s, const VTDPASIDEntry *pe)
+uint8_t vtd_walk_iotlb_pgtt(const VTDPASIDEntry *pe)
 {
-    return walk_is_second_only(s, pe) ? VTD_SM_PASID_ENTRY_SLT
-                                      : VTD_SM_PASID_ENTRY_FLT;
+    return walk_is_second_only(pe) ? VTD_SM_PASID_ENTRY_SLT
+                                   : VTD_SM_PASID_ENTRY_FLT;
 }

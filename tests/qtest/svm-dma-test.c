@@ -350,6 +350,94 @@ static void test_second_stage_read_only(void)
     stop(&m);
 }
 
+/* Also where a write has been before, whose translation is in the IOTLB */
+static void test_second_stage_write_only(void)
+{
+    Machine m;
+
+    start(&m, QVTD_PGTT_SS, QVTD_NO_PASID);
+    change(&m, leaf_addr(&m), QVTD_SS_R, 0);
+    g_assert(writes(&m));
+    g_assert(!reads(&m));
+    expect_fault(&m, VTD_FR_SM_READ, IOVA, true, 0);
+    g_assert(writes(&m));
+    stop(&m);
+}
+
+/*
+ * What a second stage refuses to a first
+ */
+
+/* A table of the first stage, or the page, and what is cleared of its entry */
+typedef struct Hidden {
+    const char *path;
+    int level;              /* of the table; 0 is the page itself */
+    uint64_t clear;
+    unsigned int read;      /* fault of a read, or 0 */
+    unsigned int write;
+} Hidden;
+
+static const Hidden hidden[] = {
+    { "/svm/fault/DMA-through-a-root-that-the-second-stage-hides", 4,
+      QVTD_SS_RW, VTD_FR_NESTED_ROOT_READ, VTD_FR_NESTED_ROOT_READ },
+    { "/svm/fault/DMA-through-a-table-that-the-second-stage-hides", 2,
+      QVTD_SS_RW, VTD_FR_NESTED_READ, VTD_FR_NESTED_READ },
+    { "/svm/fault/DMA-through-a-table-that-the-second-stage-protects", 1,
+      QVTD_SS_W, VTD_FR_NESTED_WRITE, VTD_FR_NESTED_WRITE },
+    { "/svm/fault/DMA-to-a-page-that-the-second-stage-protects", 0,
+      QVTD_SS_W, 0, VTD_FR_SM_WRITE },
+    { "/svm/fault/DMA-to-a-page-that-the-second-stage-hides", 0,
+      QVTD_SS_RW, VTD_FR_SM_READ, VTD_FR_SM_WRITE },
+};
+
+static uint64_t table_page(Machine *m, int level)
+{
+    uint64_t addr = level ? qvtd_pte_addr(m->v, m->table, IOVA, level)
+                          : m->page;
+
+    return addr & QVTD_PTE_ADDR_MASK;
+}
+
+static void test_hidden(const void *data)
+{
+    const Hidden *h = data;
+    uint64_t page;
+    Machine m;
+
+    start(&m, QVTD_PGTT_NESTED, QVTD_SVM_PASID);
+    page = table_page(&m, h->level);
+    change(&m, qvtd_pte_addr(m.v, m.second, 0, 3), ~0ULL, 0);
+    for (uint64_t pa = 0; pa < QVTD_HEAP_BASE + QVTD_HEAP_SIZE; pa += PAGE) {
+        qvtd_ss_map(m.v, m.second, pa, pa, 1,
+                    QVTD_SS_RW & (pa == page ? ~h->clear : ~0ULL));
+    }
+    g_assert(reads(&m) == !h->read);
+    if (h->read) {
+        expect_fault(&m, h->read, IOVA, true, 0);
+    }
+    g_assert(!writes(&m));
+    expect_fault(&m, h->write, IOVA, false, 0);
+    stop(&m);
+}
+
+/* A second stage of 3 levels ends at 512 GiB */
+static void test_nested_beyond(void)
+{
+    Machine m;
+
+    start(&m, QVTD_PGTT_NESTED, QVTD_SVM_PASID);
+    m.v->levels = 3;
+    m.second = qvtd_alloc_page(m.v);
+    qvtd_ss_map(m.v, m.second, 0, 0, 3, QVTD_SS_RW);
+    set_entry(&m);
+    m.v->levels = 4;
+    g_assert(reads(&m));
+    change(&m, leaf_addr(&m), QVTD_PTE_ADDR_MASK, 1ULL << 39);
+    g_assert(!reads(&m));
+    expect_fault(&m, VTD_FR_NESTED_BEYOND_MGAW, IOVA, true, 0);
+    stop(&m);
+}
+
 /* 3.14: with PASID they are addresses like all others */
 static void test_interrupt_address_with_pasid(void)
 {
@@ -517,6 +605,95 @@ static void test_legacy_type(const void *data)
     stop(&m);
 }
 
+/* Legacy mode has its own numbers for what the modes have in common */
+
+static uint64_t root_addr(Machine *m)
+{
+    return m->v->root;
+}
+
+static uint64_t context_addr(Machine *m)
+{
+    return qvtd_context_addr(m->v, m->t.sid);
+}
+
+static uint64_t context_high_addr(Machine *m)
+{
+    return context_addr(m) + 8;
+}
+
+static uint64_t directory_entry_addr(Machine *m)
+{
+    return qvtd_pte_addr(m->v, m->table, IOVA, 2);
+}
+
+typedef struct LegacyFault {
+    const char *path;
+    uint64_t (*addr)(Machine *m);
+    uint64_t clear;
+    uint64_t set;
+    unsigned int read;      /* fault of a read, or 0 */
+    unsigned int write;
+} LegacyFault;
+
+static const LegacyFault legacy_faults[] = {
+    { "/svm/fault/legacy-root-entry-is-not-present", root_addr, 1, 0,
+      VTD_FR_ROOT_ENTRY_P, VTD_FR_ROOT_ENTRY_P },
+    { "/svm/fault/legacy-root-entry-has-a-reserved-bit-set", root_addr, 0,
+      1 << 1, VTD_FR_ROOT_ENTRY_RSVD, VTD_FR_ROOT_ENTRY_RSVD },
+    { "/svm/fault/legacy-context-table-is-not-in-memory", root_addr,
+      QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM,
+      VTD_FR_CONTEXT_TABLE_INV, VTD_FR_CONTEXT_TABLE_INV },
+    { "/svm/fault/legacy-context-entry-is-not-present", context_addr,
+      VTD_CONTEXT_ENTRY_P, 0, VTD_FR_CONTEXT_ENTRY_P, VTD_FR_CONTEXT_ENTRY_P },
+    { "/svm/fault/legacy-context-entry-has-a-reserved-bit-set", context_addr,
+      0, 1 << 4, VTD_FR_CONTEXT_ENTRY_RSVD, VTD_FR_CONTEXT_ENTRY_RSVD },
+    { "/svm/fault/legacy-context-entry-has-an-unsupported-width",
+      context_high_addr, 0, VTD_CONTEXT_ENTRY_AW,
+      VTD_FR_CONTEXT_ENTRY_INV, VTD_FR_CONTEXT_ENTRY_INV },
+    { "/svm/fault/legacy-table-is-not-in-memory", directory_entry_addr,
+      QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM,
+      VTD_FR_PAGING_ENTRY_INV, VTD_FR_PAGING_ENTRY_INV },
+    { "/svm/fault/legacy-page-has-a-reserved-bit-set", leaf_addr, 0,
+      1ULL << 51, VTD_FR_PAGING_ENTRY_RSVD, VTD_FR_PAGING_ENTRY_RSVD },
+    { "/svm/fault/legacy-page-is-read-only", leaf_addr, QVTD_SS_W, 0,
+      0, VTD_FR_WRITE },
+    { "/svm/fault/legacy-page-is-write-only", leaf_addr, QVTD_SS_R, 0,
+      VTD_FR_READ, 0 },
+};
+
+static void test_legacy_fault(const void *data)
+{
+    const LegacyFault *l = data;
+    Machine m;
+
+    start(&m, QVTD_PGTT_SS, QVTD_NO_PASID);
+    qvtd_enter_legacy_mode(m.v, m.t.sid, VTD_CONTEXT_TT_DEV_IOTLB, DID,
+                           m.table);
+    change(&m, l->addr(&m), l->clear, l->set);
+    g_assert(writes(&m) == !l->write);
+    if (l->write) {
+        expect_fault(&m, l->write, IOVA, false, 0);
+    }
+    g_assert(reads(&m) == !l->read);
+    if (l->read) {
+        expect_fault(&m, l->read, IOVA, true, 0);
+    }
+    stop(&m);
+}
+
+static void test_legacy_range(void)
+{
+    Machine m;
+
+    start(&m, QVTD_PGTT_SS, QVTD_NO_PASID);
+    qvtd_enter_legacy_mode(m.v, m.t.sid, VTD_CONTEXT_TT_DEV_IOTLB, DID,
+                           m.table);
+    g_assert(!reads_at(&m, 1ULL << 48, m.page, 0));
+    expect_fault(&m, VTD_FR_ADDR_BEYOND_MGAW, 1ULL << 48, true, 0);
+    stop(&m);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -533,10 +710,23 @@ int main(int argc, char **argv)
         qtest_add_data_func(legacy_types[i].path, &legacy_types[i],
                             test_legacy_type);
     }
+    for (int i = 0; i < ARRAY_SIZE(legacy_faults); i++) {
+        qtest_add_data_func(legacy_faults[i].path, &legacy_faults[i],
+                            test_legacy_fault);
+    }
+    qtest_add_func("/svm/fault/legacy-address-is-beyond-the-width",
+                   test_legacy_range);
     qtest_add_func("/svm/fault/DMA-to-a-non-canonical-address",
                    test_non_canonical);
     qtest_add_func("/svm/fault/DMA-beyond-what-a-second-stage-allows",
                    test_second_stage_read_only);
+    qtest_add_func("/svm/fault/DMA-that-reads-a-write-only-page",
+                   test_second_stage_write_only);
+    for (int i = 0; i < ARRAY_SIZE(hidden); i++) {
+        qtest_add_data_func(hidden[i].path, &hidden[i], test_hidden);
+    }
+    qtest_add_func("/svm/fault/DMA-that-leads-beyond-the-second-stage",
+                   test_nested_beyond);
     qtest_add_func("/svm/pasid/interrupt-addresses-with-PASID-are-translated",
                    test_interrupt_address_with_pasid);
     qtest_add_func("/svm/pasid/pass-through-with-PASID-is-identity",

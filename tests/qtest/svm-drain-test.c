@@ -1,21 +1,30 @@
 /*
- * QTest testcase for SVM: a wait descriptor completes after the requests that
- * another thread has begun
+ * QTest testcase for SVM: what the guest does while another thread serves a
+ * request
  *
  * A request is held in its middle by QEMU's log, a pipe that is full: a request
- * that faults writes a line to it. VT-d rev 4.1, 6.5.2.8 and 7.10.
+ * that faults, or yields a result, writes a line to it. VT-d rev 4.1, 6.5.2.8,
+ * 7.10 and 11.4.4.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
+#include "hw/misc/svm.h"
 #include "libqos/vtd-svm.h"
 
 #define PAGE        (4 * KiB)
 #define IOVA        0x7f1234560000ULL
 #define NO_PROCESS  0x42
 #define DONE        0x600d
+
+/* In legacy mode it would be an address width of 81 bits */
+#define RID_PASID   7
+
+/* The pages before and behind the interrupt addresses: two walks */
+#define BEFORE      0xfedff000ULL
+#define BEHIND      0xfef00000ULL
 
 /* Longer than a wait takes that waits for nothing */
 #define HOLD_US     (500 * 1000)
@@ -67,14 +76,14 @@ static void *log_empty(void *opaque)
     return NULL;
 }
 
-static QVTDSVM *start(Log *log)
+static QVTDSVM *start(Log *log, const char *event)
 {
     g_autofree char *opts = NULL;
     QVTDSVM *f;
 
     log_init(log);
-    opts = g_strdup_printf("-device svm,addr=4 -D %s "
-                           "-trace enable=vtd_request_fault", log->path);
+    opts = g_strdup_printf("-device svm,addr=4 -D %s -trace enable=%s",
+                           log->path, event);
     f = qvtd_svm_start_machine("", opts);
     qvtd_svm_attach(f, QPCI_DEVFN(4, 0));
     qvtd_enable_prq(f->v, 0);
@@ -133,7 +142,7 @@ static void test_translation_request(void)
     if (!can_hold()) {
         return;
     }
-    f = start(&log);
+    f = start(&log, "vtd_request_fault");
     qsvm_set_pasid(&f->svm, NO_PROCESS);
     expect_drain(f, &log, VTD_FR_PASID_DIR_ENTRY_P);
 }
@@ -146,9 +155,84 @@ static void test_page_request(void)
     if (!can_hold()) {
         return;
     }
-    f = start(&log);
+    f = start(&log, "vtd_request_fault");
     qvtd_svm_set_context(f, QVTD_SVM_CONTEXT & ~QVTD_CE_PRE);
     expect_drain(f, &log, VTD_FR_SM_PRE_DISABLED);
+}
+
+/* 11.4.4.1, TE: the tables are the guest's again when the status says so */
+static void test_disable(void)
+{
+    GThread *thread;
+    QVTDFault fault;
+    QVTDSVM *f;
+    Log log;
+
+    if (!can_hold()) {
+        return;
+    }
+    f = start(&log, "vtd_request_fault");
+    qsvm_set_pasid(&f->svm, NO_PROCESS);
+    hold_request(f, &log);
+    thread = g_thread_new("log", log_empty, &log);
+    qvtd_set_translation(f->v, false);
+    g_assert(qatomic_read(&log.open));
+    g_thread_join(thread);
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert(qvtd_pop_fault(f->v, &fault));
+    qvtd_svm_stop(f);
+    log_fini(&log);
+}
+
+/* The request is in its first walk, or behind it */
+static void hold_walk(QVTDSVM *f, Log *log, uint64_t table)
+{
+    int64_t began = g_get_monotonic_time();
+
+    log_fill(log);
+    qsvm_start_write(&f->svm, BEFORE, BEHIND + PAGE - BEFORE);
+    while (!(qvtd_pte(f->v, table, BEFORE, 1) & QVTD_FS_A)) {
+        qsvm_step(&f->svm, began);
+    }
+}
+
+/* Whatever the root table becomes, the entries are what they were read as */
+static void test_change_of_mode(void)
+{
+    GThread *thread;
+    QVTDFault fault;
+    uint64_t table;
+    QVTDSVM *f;
+    Log log;
+
+    if (!can_hold()) {
+        return;
+    }
+    f = start(&log, "vtd_ats_result");
+    table = qvtd_svm_add_process(f, RID_PASID);
+    qvtd_fs_map(f->v, table, BEFORE, qvtd_alloc_page(f->v), 1, QVTD_FS_USER_RW);
+    qvtd_fs_map(f->v, table, BEHIND, qvtd_alloc_page(f->v), 1, QVTD_FS_USER_RW);
+    qvtd_set_context(f->v, f->sid, QVTD_SVM_CONTEXT, QVTD_SVM_PDTS, f->dir,
+                     RID_PASID);
+    qvtd_inv_all(f->v);
+    qsvm_set_pasid(&f->svm, SVM_PASID_NONE);
+    qsvm_disable_pri(&f->svm);
+
+    hold_walk(f, &log, table);
+    f->v->scalable = false;
+    qvtd_set_root(f->v);
+    thread = g_thread_new("log", log_empty, &log);
+    g_thread_join(thread);
+    /* The root table of this mode refuses what comes after the results */
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert(qvtd_pop_fault(f->v, &fault));
+    g_assert_cmphex(fault.at, ==, 2);
+    g_assert_cmphex(qvtd_pte(f->v, table, BEHIND, 1) & QVTD_FS_A, ==,
+                    QVTD_FS_A);
+    f->v->scalable = true;
+    qvtd_set_root(f->v);
+    qvtd_svm_stop(f);
+    log_fini(&log);
 }
 
 int main(int argc, char **argv)
@@ -158,5 +242,9 @@ int main(int argc, char **argv)
                    test_translation_request);
     qtest_add_func("/svm/prq/a-drain-waits-for-page-requests",
                    test_page_request);
+    qtest_add_func("/svm/ats/disabling-translation-waits-for-requests",
+                   test_disable);
+    qtest_add_func("/svm/ats/a-request-keeps-the-mode-of-its-entries",
+                   test_change_of_mode);
     return g_test_run();
 }

@@ -51,11 +51,6 @@ static void break_root(QVTDSVM *f)
     change(f, f->v->root, 1, 0);
 }
 
-static void break_root_reserved(QVTDSVM *f)
-{
-    change(f, f->v->root, 0, 1 << 5);
-}
-
 static void break_root_address(QVTDSVM *f)
 {
     qvtd_set_translation(f->v, false);
@@ -67,41 +62,6 @@ static void break_root_address(QVTDSVM *f)
 static void break_context_address(QVTDSVM *f)
 {
     change(f, f->v->root, QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM);
-}
-
-static void break_context_reserved(QVTDSVM *f)
-{
-    change(f, context_addr(f), 0, 1 << 5);
-}
-
-static void break_directory_reserved(QVTDSVM *f)
-{
-    change(f, directory_addr(f), 0, 1 << 2);
-}
-
-static void break_directory_width(QVTDSVM *f)
-{
-    change(f, directory_addr(f), 0, 1ULL << 51);
-}
-
-static void break_entry_reserved(QVTDSVM *f)
-{
-    change(f, entry_addr(f), 0, 1 << 10);
-}
-
-static void break_entry_ssade(QVTDSVM *f)
-{
-    change(f, entry_addr(f), 0, 1 << 9);
-}
-
-static void break_entry_reserved_2(QVTDSVM *f)
-{
-    change(f, entry_addr(f) + 8, 0, 1 << 16);
-}
-
-static void break_entry_width(QVTDSVM *f)
-{
-    change(f, entry_addr(f) + 16, 0, 1ULL << 51);
 }
 
 static void break_context(QVTDSVM *f)
@@ -164,24 +124,9 @@ static void break_table_address(QVTDSVM *f)
     change_pte(f, 2, QVTD_PTE_ADDR_MASK, QVTD_SVM_NO_RAM);
 }
 
-static void break_pml4_ps(QVTDSVM *f)
-{
-    change_pte(f, 4, 0, QVTD_FS_PS);
-}
-
 static void break_leaf_width(QVTDSVM *f)
 {
     change_pte(f, 1, 0, 1ULL << 51);
-}
-
-static void break_2m_leaf(QVTDSVM *f)
-{
-    change_pte(f, 2, 0, QVTD_FS_PS | 1 << 13);
-}
-
-static void break_1g_leaf(QVTDSVM *f)
-{
-    change_pte(f, 3, 0, QVTD_FS_PS | 1 << 21);
 }
 
 static void break_result(QVTDSVM *f)
@@ -205,24 +150,8 @@ static const FaultCase fault_cases[] = {
       VTD_FR_SM_ROOT_ENTRY_P },
     { "/svm/fault/root-table-is-not-in-memory", break_root_address,
       VTD_FR_SM_ROOT_TABLE_INV },
-    { "/svm/fault/root-entry-has-a-reserved-bit-set", break_root_reserved,
-      VTD_FR_SM_ROOT_ENTRY_RSVD },
     { "/svm/fault/context-table-is-not-in-memory", break_context_address,
       VTD_FR_SM_CONTEXT_TABLE_INV },
-    { "/svm/fault/context-entry-has-a-reserved-bit-set",
-      break_context_reserved, VTD_FR_SM_CONTEXT_ENTRY_RSVD },
-    { "/svm/fault/PASID-directory-entry-has-a-reserved-bit-set",
-      break_directory_reserved, VTD_FR_PASID_DIR_RSVD },
-    { "/svm/fault/PASID-directory-entry-has-too-wide-an-address",
-      break_directory_width, VTD_FR_PASID_DIR_RSVD },
-    { "/svm/fault/PASID-entry-has-a-reserved-bit-set", break_entry_reserved,
-      VTD_FR_PASID_ENTRY_RSVD },
-    { "/svm/fault/PASID-entry-has-SSADE-set-without-SSADS", break_entry_ssade,
-      VTD_FR_PASID_ENTRY_RSVD },
-    { "/svm/fault/PASID-entry-has-a-reserved-bit-set-beside-DID",
-      break_entry_reserved_2, VTD_FR_PASID_ENTRY_RSVD },
-    { "/svm/fault/PASID-entry-has-too-wide-an-address", break_entry_width,
-      VTD_FR_PASID_ENTRY_RSVD },
     { "/svm/fault/context-entry-is-not-present", break_context,
       VTD_FR_SM_CONTEXT_ENTRY_P },
     { "/svm/fault/context-entry-has-DTE-clear", break_dte,
@@ -247,14 +176,6 @@ static const FaultCase fault_cases[] = {
       VTD_FR_PASID_ENTRY_FSPTPTR_INV },
     { "/svm/fault/page-table-is-not-in-memory", break_table_address,
       VTD_FR_FS_PAGING_ENTRY_INV },
-    { "/svm/fault/PML4-entry-has-PS-set", break_pml4_ps,
-      VTD_FR_FS_PAGING_ENTRY_RSVD },
-    { "/svm/fault/page-address-is-beyond-the-host-address-width",
-      break_leaf_width, VTD_FR_FS_PAGING_ENTRY_RSVD },
-    { "/svm/fault/2-MiB-entry-has-a-reserved-bit-set", break_2m_leaf,
-      VTD_FR_FS_PAGING_ENTRY_RSVD },
-    { "/svm/fault/1-GiB-entry-has-a-reserved-bit-set", break_1g_leaf,
-      VTD_FR_FS_PAGING_ENTRY_RSVD },
     { "/svm/fault/result-is-in-the-interrupt-range", break_result,
       VTD_FR_SM_INTERRUPT_ADDR },
     { "/svm/fault/result-of-2-MiB-covers-the-interrupt-range", break_2m_result,
@@ -300,6 +221,107 @@ static void test_fault(const void *data)
     repair(f);
     page = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
     g_assert(qvtd_svm_writes(f, IOVA, page));
+    qvtd_svm_stop(f);
+}
+
+/*
+ * Each reserved bit of each word of an entry
+ */
+
+/* Bits that addresses of 48 bits do not have; paging entries ignore some */
+#define WIDE            (~0ULL << 48)
+#define WIDE_52         (0xfULL << 48)
+#define BITS(high, low) MAKE_64BIT_MASK(low, (high) - (low) + 1)
+
+typedef struct Reserved {
+    const char *path;
+    uint64_t (*addr)(QVTDSVM *f);
+    uint64_t mask[4];
+    unsigned int reason;
+    int leaf;               /* the level of the page, 0 for 1 */
+} Reserved;
+
+static uint64_t root_addr(QVTDSVM *f)
+{
+    return f->v->root;
+}
+
+static uint64_t pte_addr(QVTDSVM *f)
+{
+    return qvtd_pte_addr(f->v, f->table, IOVA, 1);
+}
+
+static uint64_t pde_addr(QVTDSVM *f)
+{
+    return qvtd_pte_addr(f->v, f->table, IOVA, 2);
+}
+
+static uint64_t pdpe_addr(QVTDSVM *f)
+{
+    return qvtd_pte_addr(f->v, f->table, IOVA, 3);
+}
+
+static uint64_t pml4e_addr(QVTDSVM *f)
+{
+    return qvtd_pte_addr(f->v, f->table, IOVA, 4);
+}
+
+static const Reserved reserved[] = {
+    { "/svm/fault/root-entry-has-a-reserved-bit-set", root_addr,
+      { BITS(11, 1) | WIDE, BITS(11, 1) | WIDE }, VTD_FR_SM_ROOT_ENTRY_RSVD },
+    { "/svm/fault/context-entry-has-a-reserved-bit-set", context_addr,
+      { BITS(8, 5) | WIDE, BITS(63, 20), ~0ULL, ~0ULL },
+      VTD_FR_SM_CONTEXT_ENTRY_RSVD },
+    { "/svm/fault/PASID-directory-entry-has-a-reserved-bit-set", directory_addr,
+      { BITS(11, 2) | WIDE }, VTD_FR_PASID_DIR_RSVD },
+    { "/svm/fault/PASID-entry-has-a-reserved-bit-set", entry_addr,
+      { BITS(5, 5) | BITS(11, 9) | WIDE, BITS(22, 16) | BITS(24, 24),
+        BITS(11, 8) | WIDE }, VTD_FR_PASID_ENTRY_RSVD },
+    { "/svm/fault/4-KiB-entry-has-a-reserved-bit-set", pte_addr, { WIDE_52 },
+      VTD_FR_FS_PAGING_ENTRY_RSVD },
+    { "/svm/fault/2-MiB-entry-has-a-reserved-bit-set", pde_addr,
+      { BITS(20, 13) | WIDE_52 }, VTD_FR_FS_PAGING_ENTRY_RSVD, 2 },
+    { "/svm/fault/1-GiB-entry-has-a-reserved-bit-set", pdpe_addr,
+      { BITS(29, 13) | WIDE_52 }, VTD_FR_FS_PAGING_ENTRY_RSVD, 3 },
+    { "/svm/fault/page-directory-entry-has-a-reserved-bit-set", pde_addr,
+      { WIDE_52 }, VTD_FR_FS_PAGING_ENTRY_RSVD },
+    { "/svm/fault/PML4-entry-has-a-reserved-bit-set", pml4e_addr,
+      { QVTD_FS_PS | WIDE_52 }, VTD_FR_FS_PAGING_ENTRY_RSVD },
+};
+
+static uint64_t leaf_size(int level)
+{
+    return level == 3 ? GiB : level == 2 ? 2 * MiB : PAGE;
+}
+
+static void check_bit(QVTDSVM *f, uint64_t addr, uint64_t bit,
+                      unsigned int reason)
+{
+    uint64_t entry = qtest_readq(f->qts, addr);
+
+    g_assert_cmphex(entry & bit, ==, 0);
+    qtest_writeq(f->qts, addr, entry | bit);
+    g_assert(!qsvm_write(&f->svm, IOVA, 8));
+    check_record(f, reason, false);
+    qtest_writeq(f->qts, addr, entry);
+}
+
+static void test_reserved(const void *data)
+{
+    const Reserved *r = data;
+    QVTDSVM *f = qvtd_svm_start();
+    uint64_t addr;
+
+    qvtd_fs_map(f->v, f->table, IOVA & -leaf_size(r->leaf), GiB,
+                MAX(r->leaf, 1), QVTD_FS_USER_RW);
+    addr = r->addr(f);
+    for (int word = 0; word < ARRAY_SIZE(r->mask); word++) {
+        for (uint64_t bit = 1; bit; bit <<= 1) {
+            if (r->mask[word] & bit) {
+                check_bit(f, addr + word * 8, bit, r->reason);
+            }
+        }
+    }
     qvtd_svm_stop(f);
 }
 
@@ -468,6 +490,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (int i = 0; i < ARRAY_SIZE(fault_cases); i++) {
         qtest_add_data_func(fault_cases[i].path, &fault_cases[i], test_fault);
+    }
+    for (int i = 0; i < ARRAY_SIZE(reserved); i++) {
+        qtest_add_data_func(reserved[i].path, &reserved[i], test_reserved);
     }
     for (int i = 0; i < ARRAY_SIZE(fpd_cases); i++) {
         qtest_add_data_func(fpd_cases[i].path, &fpd_cases[i], test_fpd);

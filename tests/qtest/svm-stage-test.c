@@ -35,6 +35,9 @@
 
 #define TT_LEGACY   100     /* a kind of table that is no PGTT */
 
+/* IQERCD.IQEI: the type of a descriptor is unknown */
+#define IQEI_TYPE   3
+
 /* A kind of table */
 typedef struct Kind {
     const char *name;
@@ -323,6 +326,8 @@ static void test_interrupts(const void *data)
 static void test_interrupt_target(const void *data)
 {
     const Kind *k = data;
+    unsigned int reason = k->pgtt == TT_LEGACY ? VTD_FR_INTERRUPT_ADDR
+                                               : VTD_FR_SM_INTERRUPT_ADDR;
     Machine m;
 
     start(&m, k);
@@ -331,8 +336,13 @@ static void test_interrupt_target(const void *data)
                     QVTD_SS_RW);
     }
     map(&m, k->iova, 0xfee01000, 1, true);
-    expect_broken(&m, k->iova, k->pgtt == TT_LEGACY ? VTD_FR_INTERRUPT_ADDR
-                                                    : VTD_FR_SM_INTERRUPT_ADDR);
+    expect_broken(&m, k->iova, reason);
+
+    /* Of a larger one that leads beside it, too, that part is good */
+    map(&m, k->iova + 2 * MiB, 0xfee00000, 2, true);
+    expect_page(&m, k->iova + 2 * MiB, 0, MiB, 0, NONE);
+    take_fault(&m, reason);
+    expect_page(&m, k->iova + 3 * MiB, 0xfef00000, MiB, 0, RW);
     stop(&m);
 }
 
@@ -619,8 +629,6 @@ static const Unsupported unsupported[] = {
       VTD_FR_PASID_TABLE_ENTRY_INV },
     { "/svm/fault/5-levels-of-a-nested-first-stage-need-FL5LP", "",
       QVTD_PGTT_NESTED, QVTD_PE_FSPM_5LEVEL, VTD_FR_PASID_TABLE_ENTRY_INV },
-    { "/svm/fault/bits-11-8-beside-FSPTPTR-are-reserved", "", QVTD_PGTT_FS,
-      1 << 8, VTD_FR_PASID_ENTRY_RSVD },
 };
 
 static void test_unsupported(const void *data)
@@ -683,16 +691,29 @@ static void test_rid_priv(void)
     stop(&m);
 }
 
-static void test_unsupported_second_levels(void)
+static void check_second_levels(const Kind *k, int levels)
 {
+    QVTDPasidEntry pe = { .pgtt = k->pgtt, .did = DID };
     Machine m;
 
-    start(&m, &second_stage);
-    m.v->levels = 5;
-    set_entry(&m, 0);
-    m.v->levels = 4;
+    start(&m, k);
+    pe.table = m.table;
+    pe.second = m.second;
+    m.v->levels = levels;
+    qvtd_set_pasid_entry(m.v, m.t.f->dir, QVTD_SVM_PASID, &pe);
+    m.v->levels = k->levels;
     expect_refusal(&m, VTD_FR_PASID_TABLE_ENTRY_INV);
     stop(&m);
+}
+
+static void test_unsupported_second_levels(void)
+{
+    for (int levels = 5; levels <= 9; levels++) {
+        check_second_levels(&second_stage, levels);
+        check_second_levels(&nested, levels);
+    }
+    check_second_levels(&second_stage, 2);
+    check_second_levels(&nested, 2);
 }
 
 /* 11.4.3, NWFS: without it the promise not to write is not heard */
@@ -732,6 +753,7 @@ static void test_page_requests_off(void)
     g_assert_cmpint(qtestdev_request(&m.t, 0, true), ==, -EPERM);
     g_assert(!qvtd_iq_submit(m.v, qvtd_page_response_desc(m.t.sid, m.t.pasid, 0,
                                                           QVTD_SVM_SUCCESS)));
+    g_assert_cmpuint(qvtd_iq_error_info(m.v), ==, IQEI_TYPE);
     qvtd_iq_recover(m.v);
     g_assert(!qvtd_iq_submit(m.v, qvtd_wait_desc(QVTD_WAIT_PD | QVTD_WAIT_SW, 0,
                                                  m.v->wait_addr)));
@@ -791,16 +813,19 @@ static void test_second_stage_untouched(const void *data)
     stop(&m);
 }
 
+/* What lies beyond is not what an address without its upper bits leads to */
 static void test_second_stage_range(const void *data)
 {
     const Kind *k = data;
+    uint64_t end = PAGE << (9 * k->levels);
     Machine m;
 
     start(&m, k);
-    expect_perm(&m, 1ULL << 48, 0, NONE);
+    map(&m, 0, PA, 1, true);
+    map(&m, end - PAGE, PA, 1, true);
+    expect_perm(&m, end, 0, NONE);
     expect_perm(&m, -PAGE, 0, NONE);
-    map(&m, (1ULL << 48) - PAGE, PA, 1, true);
-    expect_page(&m, (1ULL << 48) - PAGE, PA, PAGE, 0, RW);
+    expect_page(&m, end - PAGE, PA, PAGE, 0, RW);
     stop(&m);
 }
 
@@ -1118,18 +1143,23 @@ static void add_first_stage(void)
                    test_narrow_pasid);
 }
 
+static void add_range(const Kind *k)
+{
+    g_autofree char *path = g_strdup_printf(
+        "/svm/ats/%s/addresses-end-with-the-width", k->name);
+
+    qtest_add_data_func(path, k, test_second_stage_range);
+}
+
 static void add_second_stage(const Kind *k)
 {
     g_autofree char *wo = g_strdup_printf("/svm/ats/%s/a-page-may-be-write-only",
                                           k->name);
     g_autofree char *ad = g_strdup_printf("/svm/ats/%s/entries-are-not-written",
                                           k->name);
-    g_autofree char *range = g_strdup_printf(
-        "/svm/ats/%s/addresses-end-with-the-width", k->name);
 
     qtest_add_data_func(wo, k, test_write_only);
     qtest_add_data_func(ad, k, test_second_stage_untouched);
-    qtest_add_data_func(range, k, test_second_stage_range);
 }
 
 static void add_nested(void)
@@ -1169,6 +1199,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (int i = 0; i < ARRAY_SIZE(kinds); i++) {
         add_commons(&kinds[i]);
+        if (!is_first(&kinds[i])) {
+            add_range(&kinds[i]);
+        }
     }
     add_first_stage();
     add_second_stage(&second_stage);

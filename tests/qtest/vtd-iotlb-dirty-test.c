@@ -1,5 +1,6 @@
 /*
- * QTest testcase for VT-d: what an IOTLB entry that a read filled is good for
+ * QTest testcase for VT-d: what an IOTLB entry is good for that another kind of
+ * access has filled
  *
  * Copyright (c) 2026 QEMU SVM developers
  *
@@ -56,6 +57,22 @@ static void test_read_only(void)
     qvtd_edu_stop(f);
 }
 
+/* Likewise a read of what may only be written */
+static void test_write_only(void)
+{
+    QVTDEdu *f = qvtd_edu_start(QVTD_EDU_LEGACY, NULL);
+    uint64_t page = qvtd_alloc_page(f->v);
+    QVTDFault fault;
+
+    qvtd_ss_map(f->v, f->table, IOVA, page, 1, QVTD_SS_W);
+    g_assert(qvtd_edu_writes(f, IOVA, page));
+    qedu_dma_read(&f->edu, IOVA, 8);
+    g_assert(qvtd_pop_fault(f->v, &fault));
+    g_assert_cmphex(fault.reason, ==, VTD_FR_READ);
+    g_assert(fault.read);
+    qvtd_edu_stop(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -63,5 +80,6 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd/iotlb-dirty/read-dirty-write",
                    test_read_dirty_write);
     qtest_add_func("/vtd/iotlb-dirty/read-only", test_read_only);
+    qtest_add_func("/vtd/iotlb-dirty/write-only", test_write_only);
     return g_test_run();
 }
