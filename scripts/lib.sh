@@ -10,8 +10,9 @@ ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 BUILD=${SVM_BUILD:-$ROOT/build}
 LOGS=$BUILD/log
 export TREE=$BUILD/tree
-# One more QEMU is built where the tests are to count the lines that they run.
-export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}qemu
+# One more QEMU is built where the tests are to count the lines that they run,
+# and one that has the benchmark device.
+export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}${SVM_BENCH:+bench-}qemu
 
 # Steps run below ninja, which keeps their output to itself: messages for a
 # person go to the descriptor that the front door left open for them.
@@ -192,8 +193,8 @@ hash_files() {
 # Our files that stand in QEMU's tree.  What only the outer build uses is not
 # among them.
 in_tree_files() {
-    (cd "$ROOT" && find contrib docs hw include tests \
-        \( -path tests/guest -o -path tests/static -o -path tests/bench \) -prune -o \
+    (cd "$ROOT" && find configs contrib docs hw include tests \
+        \( -path tests/guest -o -path tests/static \) -prune -o \
         -type f ! -name '*~' ! -name '.*' ! -name '*.orig' ! -name '*.rej' -print 2>/dev/null |
         LC_ALL=C sort)
 }

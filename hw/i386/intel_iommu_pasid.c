@@ -115,6 +115,7 @@ void vtd_pasid_init(IntelIOMMUState *s)
 {
     s->svm_state.functions = g_ptr_array_new();
     s->svm_state.by_sid = g_hash_table_new(NULL, NULL);
+    vtd_cache_init(s);
 }
 
 IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
@@ -244,6 +245,7 @@ bool vtd_process_pasid_cache_desc(IntelIOMMUState *s, VTDInvDesc *desc)
     trace_vtd_inv_desc_pasid_cache(PC_DESC_G(desc->val[0]),
                                    PC_DESC_DID(desc->val[0]),
                                    PC_DESC_PASID(desc->val[0]));
+    vtd_cache_drop(s);
     /*
      * The address spaces are as many as there are functions, whatever number
      * of PASIDs is in use.

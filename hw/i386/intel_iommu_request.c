@@ -225,57 +225,99 @@ static VTDFaultReason vtd_request_check_scalable(IntelIOMMUState *s,
     return 0;
 }
 
-static VTDFaultReason vtd_request_context(IntelIOMMUState *s, PCIBus *bus,
-                                          int devfn, VTDRequestContext *ctx)
+static VTDFaultReason vtd_request_check(IntelIOMMUState *s, bool scalable,
+                                        const VTDRequestContext *ctx)
 {
+    return scalable ? vtd_request_check_scalable(s, ctx)
+                    : vtd_request_check_legacy(s, ctx);
+}
+
+static VTDFaultReason vtd_request_read_tables(IntelIOMMUState *s, uint8_t devfn,
+                                              VTDRequestContext *ctx,
+                                              unsigned generation)
+{
+    bool scalable = s->root_scalable;
     VTDFaultReason fault;
 
-    fault = -vtd_dev_to_context_entry(s, pci_bus_num(bus), devfn, &ctx->ce);
+    fault = -vtd_dev_to_context_entry(s, ctx->sid >> 8, devfn, &ctx->ce);
     ctx->fpd = ctx->ce.lo & VTD_CONTEXT_ENTRY_FPD;
-    if (fault) {
+    if (!fault) {
+        fault = vtd_request_check(s, scalable, ctx);
+    }
+    if (fault || (scalable && ctx->type == VTD_REQUEST_TRANSLATED)) {
         return fault;
     }
-    if (!s->root_scalable) {
-        return vtd_request_check_legacy(s, ctx);
+    if (scalable) {
+        fault = vtd_svm_get_pasid_entry(s, &ctx->ce, ctx->pasid, &ctx->pe,
+                                        &ctx->fpd);
     }
-    fault = vtd_request_check_scalable(s, ctx);
-    if (fault || ctx->type == VTD_REQUEST_TRANSLATED) {
-        return fault;
+    if (!fault) {
+        vtd_cache_insert(s, ctx, generation);
     }
-    return vtd_svm_get_pasid_entry(s, &ctx->ce, ctx->pasid, &ctx->pe,
-                                   &ctx->fpd);
+    return fault;
+}
+
+/* A thread keeps its stripe, so that threads do not share cache lines. */
+static unsigned vtd_request_stripe(void)
+{
+    static unsigned threads;
+    static __thread unsigned stripe;
+
+    if (!stripe) {
+        stripe = qatomic_fetch_inc(&threads) % VTD_SERVING_STRIPES + 1;
+    }
+    return stripe - 1;
 }
 
 /*
- * The count is incremented before the tables are read, and the full barrier
- * pairs with that of vtd_drain_requests(): either the drain sees the request
- * and waits, or the request sees what the guest had written before.
+ * The count is incremented before the caches and the tables are read, and the
+ * full barrier pairs with that of vtd_drain_requests(): either the drain sees
+ * the request and waits, or the request sees what the guest had written and
+ * invalidated before.
  */
 VTDFaultReason vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
                                  uint32_t pasid, VTDRequestType type,
                                  VTDRequestContext *ctx)
 {
     VTDSVMState *svm = &s->svm_state;
+    unsigned generation;
 
-    *ctx = (VTDRequestContext) {
-        .sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn), .pasid = pasid,
-        .type = type, .epoch = qatomic_read(&svm->epoch),
-    };
-    qatomic_inc(&svm->serving[ctx->epoch]);
+    ctx->sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn);
+    ctx->pasid = pasid;
+    ctx->type = type;
+    ctx->stripe = vtd_request_stripe();
+    ctx->epoch = qatomic_read(&svm->epoch);
+    qatomic_inc(&svm->serving[ctx->stripe].count[ctx->epoch]);
     /* Count, then read: pairs with vtd_drain_requests() */
-    smp_mb();
-    return vtd_request_context(s, bus, devfn, ctx);
+    smp_mb__after_rmw();
+    generation = qatomic_load_acquire(&svm->cache_generation);
+    if (vtd_cache_lookup(s, ctx, generation)) {
+        return vtd_request_check(s, s->root_scalable, ctx);
+    }
+    ctx->fpd = false;
+    ctx->ce = (VTDContextEntry) {};
+    ctx->pe = (VTDPASIDEntry) {};
+    return vtd_request_read_tables(s, devfn, ctx, generation);
 }
 
 void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx)
 {
+    VTDSVMState *svm = &s->svm_state;
+
     /* The last access, then the count: pairs with vtd_drain_requests() */
-    smp_mb();
-    qatomic_dec(&s->svm_state.serving[ctx->epoch]);
+    smp_mb__before_rmw();
+    qatomic_dec(&svm->serving[ctx->stripe].count[ctx->epoch]);
+}
+
+static void vtd_drain_stripe(VTDServing *serving, unsigned epoch)
+{
+    while (qatomic_read(&serving->count[epoch])) {
+        g_thread_yield();
+    }
 }
 
 /*
- * Requests that begin meanwhile use the other count, so that they cannot keep
+ * Requests that begin meanwhile use the other counts, so that they cannot keep
  * us here; twice, because a request may have read the epoch long ago and
  * count itself late. Serving takes microseconds, and no lock that we hold.
  */
@@ -288,13 +330,13 @@ void vtd_drain_requests(IntelIOMMUState *s)
         unsigned old = svm->epoch;
 
         qatomic_set(&svm->epoch, !old);
-        /* Guest wrote, then the count: pairs with vtd_request_begin() */
+        /* Guest wrote, then the counts: pairs with vtd_request_begin() */
         smp_mb();
-        while (qatomic_read(&svm->serving[old])) {
-            g_thread_yield();
+        for (unsigned j = 0; j < VTD_SERVING_STRIPES; j++) {
+            vtd_drain_stripe(&svm->serving[j], old);
         }
     }
-    /* The count, then what the guest does: pairs with vtd_request_end() */
+    /* The counts, then what the guest does: pairs with vtd_request_end() */
     smp_mb();
 }
 

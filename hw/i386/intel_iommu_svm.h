@@ -82,7 +82,8 @@ typedef enum VTDRequestType {
  * @pasid: PASID of the request, or %PCI_NO_PASID
  * @type: what is requested
  * @fpd: fault processing is disabled for this request
- * @epoch: private to vtd_request_begin() and vtd_request_end()
+ * @stripe: private to vtd_request_begin() and vtd_request_end()
+ * @epoch: the same
  * @ce: context entry, present and checked
  * @pe: PASID entry, present and checked; zero in legacy mode, and for
  *     translated requests
@@ -92,6 +93,7 @@ typedef struct VTDRequestContext {
     uint32_t pasid;
     VTDRequestType type;
     bool fpd;
+    unsigned stripe;
     unsigned epoch;
     VTDContextEntry ce;
     VTDPASIDEntry pe;
@@ -247,6 +249,53 @@ VTDFaultReason vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
  * Context: any thread.
  */
 void vtd_request_end(IntelIOMMUState *s, const VTDRequestContext *ctx);
+
+/**
+ * vtd_cache_init: make the context cache and the PASID cache, empty
+ *
+ * @s: the IOMMU
+ *
+ * Context: realize.
+ */
+void vtd_cache_init(IntelIOMMUState *s);
+
+/**
+ * vtd_cache_drop: forget what the root, context and PASID tables said
+ *
+ * @s: the IOMMU
+ *
+ * Requests that have looked before are waited for by vtd_drain_requests().
+ *
+ * Context: any thread. VT-d 6.5.2.1 (context cache), 6.5.2.2 (PASID cache),
+ * 11.4.4 (root table pointer, translation enable).
+ */
+void vtd_cache_drop(IntelIOMMUState *s);
+
+/**
+ * vtd_cache_lookup: what did the tables say?
+ *
+ * @s: the IOMMU
+ * @ctx: its sid and pasid are looked for; fpd, ce and pe are filled in
+ * @generation: of the cache, read by the caller before
+ *
+ * Returns: whether it is known; otherwise fpd, ce and pe are undefined.
+ *
+ * Context: any thread.
+ */
+bool vtd_cache_lookup(IntelIOMMUState *s, VTDRequestContext *ctx,
+                      unsigned generation);
+
+/**
+ * vtd_cache_insert: remember what the tables said
+ *
+ * @s: the IOMMU
+ * @ctx: sid, pasid, fpd, ce and pe; entries that are present and valid
+ * @generation: of the cache, read before the tables were
+ *
+ * Context: any thread.
+ */
+void vtd_cache_insert(IntelIOMMUState *s, const VTDRequestContext *ctx,
+                      unsigned generation);
 
 /**
  * vtd_drain_requests: wait for the requests that are being served

@@ -19,12 +19,22 @@
 #include "pci-internal.h"
 #include "trace.h"
 
+/* The IOMMU that serves a function, as the callbacks of its model want it. */
+typedef struct SVMRequester {
+    const PCISVMOps *ops;
+    void *opaque;
+    PCIBus *bus;
+    int devfn;
+} SVMRequester;
+
 /*
  * What a function has registered. The tables change under the BQL; @lock
  * makes @pri readable from the threads that send page requests.
  */
 struct PCISVMState {
     QemuMutex lock;
+    SVMRequester requester;     /* once @is_located; then it does not change */
+    bool is_located;
     GHashTable *iotlb;          /* IOMMUNotifier * -> SVMIOTLBUse */
     GHashTable *pri;            /* PASID -> IOMMUPRINotifier * */
     NotifierList state_notifiers;
@@ -51,14 +61,6 @@ typedef struct SVMIOTLBUse {
     uint32_t pasid;
 } SVMIOTLBUse;
 
-/* The IOMMU that serves a function, as the callbacks of its model want it. */
-typedef struct SVMRequester {
-    const PCISVMOps *ops;
-    void *opaque;
-    PCIBus *bus;
-    int devfn;
-} SVMRequester;
-
 /*
  * Behind a conventional bus functions share a requester ID: one's translations
  * would be another's.
@@ -76,7 +78,7 @@ static bool svm_is_aliased(PCIDevice *dev, PCIBus *iommu_bus)
     return false;
 }
 
-static int svm_find_requester(PCIDevice *dev, SVMRequester *req)
+static int svm_locate_requester(PCIDevice *dev, SVMRequester *req)
 {
     PCIBus *iommu_bus;
 
@@ -87,6 +89,18 @@ static int svm_find_requester(PCIDevice *dev, SVMRequester *req)
     }
     req->ops = iommu_bus->iommu_ops->svm;
     req->opaque = iommu_bus->iommu_opaque;
+    return 0;
+}
+
+/* The way to the IOMMU is fixed; its bus numbers are not, and not looked at. */
+static int svm_find_requester(PCIDevice *dev, SVMRequester *req)
+{
+    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
+
+    if (!svm || !qatomic_load_acquire(&svm->is_located)) {
+        return svm_locate_requester(dev, req);
+    }
+    *req = svm->requester;
     return 0;
 }
 
@@ -183,6 +197,10 @@ static PCISVMState *svm_state(PCIDevice *dev)
         svm->enables = svm_enables(dev);
         /* Threads that send page requests look at it without the BQL. */
         qatomic_store_release(&dev->svm, svm);
+    }
+    /* The IOMMU may be created after the function. */
+    if (!svm->is_located && !svm_locate_requester(dev, &svm->requester)) {
+        qatomic_store_release(&svm->is_located, true);
     }
     return svm;
 }

@@ -477,6 +477,7 @@ static void test_compression(void)
     break_leaf_width(f);
     g_assert(!qvtd_svm_writes(f, IOVA, page));
     break_fsptptr(f);
+    qvtd_inv_all(f->v);
     g_assert(!qvtd_svm_writes(f, IOVA, page));
     check_record(f, VTD_FR_FS_PAGING_ENTRY_RSVD, false);
     g_assert(!qvtd_pop_fault(f->v, &fault));

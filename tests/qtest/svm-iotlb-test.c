@@ -99,16 +99,9 @@ static void inv_domain(Moved *m)
 }
 
 /* Registers are for a unit whose queue is disabled */
-static void disable_queue(QVTD *v)
-{
-    qvtd_inv(v, qvtd_wait_desc(QVTD_WAIT_FN, 0, 0));
-    qvtd_writel(v, DMAR_GCMD_REG, VTD_GCMD_TE);
-    g_assert(!(qvtd_readl(v, DMAR_GSTS_REG) & VTD_GSTS_QIES));
-}
-
 static void write_iotlb(Moved *m, uint64_t val)
 {
-    disable_queue(m->f->v);
+    qvtd_disable_qi(m->f->v);
     qvtd_writeq(m->f->v, DMAR_IOTLB_REG, VTD_TLB_IVT | val);
     g_assert(!(qvtd_readq(m->f->v, DMAR_IOTLB_REG) & VTD_TLB_IVT));
 }
@@ -126,7 +119,7 @@ static void register_domain(Moved *m)
 /* By halves, the second of which has the command bit */
 static void register_halves(Moved *m)
 {
-    disable_queue(m->f->v);
+    qvtd_disable_qi(m->f->v);
     qvtd_writel(m->f->v, DMAR_IOTLB_REG, 0);
     qvtd_writel(m->f->v, DMAR_IOTLB_REG + 4,
                 (VTD_TLB_IVT | VTD_TLB_GLOBAL_FLUSH) >> 32);
@@ -219,7 +212,7 @@ static void cc_register(Moved *m, uint64_t val)
 {
     QVTD *v = m->f->v;
 
-    disable_queue(v);
+    qvtd_disable_qi(v);
     qvtd_writeq(v, DMAR_CCMD_REG, VTD_CCMD_ICC | val);
     g_assert(!(qvtd_readq(v, DMAR_CCMD_REG) & VTD_CCMD_ICC));
     qvtd_enable_qi(v, 0, true);

@@ -90,6 +90,7 @@ static void set_entry_snoop(Machine *m, uint64_t flags, uint64_t snoop)
     };
 
     qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
+    qvtd_inv(m->v, qvtd_pasid_cache_desc(QVTD_PC_PASID, DID, pasid));
 }
 
 static void set_entry(Machine *m, uint64_t flags)

@@ -237,6 +237,14 @@ void qvtd_enable_qi(QVTD *v, unsigned int order, bool wide)
     g_assert(qvtd_readl(v, DMAR_GSTS_REG) & VTD_GSTS_QIES);
 }
 
+void qvtd_disable_qi(QVTD *v)
+{
+    /* The unit wants a wait descriptor to be the last one. */
+    qvtd_inv(v, qvtd_wait_desc(QVTD_WAIT_FN, 0, 0));
+    qvtd_writel(v, DMAR_GCMD_REG, VTD_GCMD_TE);
+    g_assert(!(qvtd_readl(v, DMAR_GSTS_REG) & VTD_GSTS_QIES));
+}
+
 void qvtd_set_translation(QVTD *v, bool on)
 {
     qvtd_gcmd(v, VTD_GCMD_TE, on ? VTD_GCMD_TE : 0);

@@ -427,6 +427,12 @@ void qvtd_enter_legacy_mode(QVTD *v, uint16_t sid, uint64_t tt, uint16_t did,
 void qvtd_enable_qi(QVTD *v, unsigned int order, bool wide);
 
 /**
+ * qvtd_disable_qi: disable the invalidation queue
+ * @v: VT-d unit, with translation enabled
+ */
+void qvtd_disable_qi(QVTD *v);
+
+/**
  * qvtd_set_translation: enable or disable DMA remapping
  * @v: VT-d unit
  * @on: enable

@@ -1,0 +1,740 @@
+/*
+ * Benchmark device for shared virtual memory
+ *
+ * Makes calls of the PCI level in a loop, in as many threads as it is told,
+ * and says how long that took; beside each case it has a floor: what the memory
+ * accesses of the case cost by themselves. include/hw/misc/svm-bench.h has the
+ * registers, docs/devel/performance.rst the cases.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qemu/main-loop.h"
+#include "qemu/module.h"
+#include "qemu/rcu.h"
+#include "qemu/timer.h"
+#include "qom/object.h"
+#include "hw/misc/svm-bench.h"
+#include "hw/pci/pci_atc.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pci_device.h"
+#include "hw/pci/pcie.h"
+#include "migration/vmstate.h"
+#include "system/dma.h"
+
+#include <malloc.h>
+
+#define TYPE_SVM_BENCH "svm-bench"
+OBJECT_DECLARE_SIMPLE_TYPE(SVMBench, SVM_BENCH)
+
+#define REG(offset)     ((offset) / sizeof(uint64_t))
+
+#define BENCH_PAGE      4096
+#define BENCH_PTES      (BENCH_PAGE / sizeof(uint64_t))
+#define BENCH_PTE_ADDR  0x000ffffffffff000ULL
+#define BENCH_PTE_AD    0x60ULL
+#define BENCH_THREADS   16
+#define BENCH_PASIDS    (1u << PCI_PASID_WIDTH_MAX)
+#define BENCH_ATC_MAX   (1u << 21)
+
+/* What a thread has to itself */
+typedef struct BenchThread {
+    SVMBench *s;
+    QemuThread thread;
+    uint64_t random;
+    int64_t ns;
+    IOMMUTLBEntry result[SVM_BENCH_RESULTS_MAX];
+} BenchThread;
+
+typedef int64_t BenchFunc(SVMBench *s, BenchThread *t);
+
+struct SVMBench {
+    PCIDevice parent_obj;
+
+    MemoryRegion bar;
+    uint64_t reg[REG(SVM_BENCH_REG_END)];
+    BenchFunc *func;
+    unsigned running;           /* threads; atomic */
+    unsigned ready;             /* of them, those that have started; atomic */
+    unsigned threads;
+    BenchThread *thread[BENCH_THREADS];
+
+    IOMMUNotifier *iotlb;       /* one for each registered PASID */
+    IOMMUPRINotifier pri;
+    uint32_t first_pasid;
+    uint32_t pasids;
+
+    PCIATC *atc;
+    GHashTable *hash;
+    uint64_t atc_count;
+};
+
+static uint64_t bench_reg(SVMBench *s, unsigned offset)
+{
+    return s->reg[REG(offset)];
+}
+
+/* xorshift64: the same numbers in each run */
+static uint64_t bench_random(BenchThread *t)
+{
+    t->random ^= t->random << 13;
+    t->random ^= t->random >> 7;
+    t->random ^= t->random << 17;
+    return t->random;
+}
+
+static uint64_t bench_addr(SVMBench *s, BenchThread *t)
+{
+    uint64_t mask = bench_reg(s, SVM_BENCH_RANDOM);
+
+    return bench_reg(s, SVM_BENCH_ADDR) + (mask ? bench_random(t) & mask : 0);
+}
+
+static uint32_t bench_pasid(SVMBench *s, uint64_t i)
+{
+    uint64_t pasids = MAX(bench_reg(s, SVM_BENCH_PASIDS), 1);
+    uint32_t pasid = bench_reg(s, SVM_BENCH_PASID);
+
+    return pasid == PCI_NO_PASID ? pasid : pasid + i % pasids;
+}
+
+/*
+ * Translation, and what it reads
+ */
+
+static uint64_t *bench_map(hwaddr addr, hwaddr size)
+{
+    hwaddr len = size;
+    uint64_t *p = address_space_map(&address_space_memory, addr, &len, true,
+                                    MEMTXATTRS_UNSPECIFIED);
+
+    if (p && len < size) {
+        address_space_unmap(&address_space_memory, p, len, true, 0);
+        p = NULL;
+    }
+    return p;
+}
+
+static void bench_unmap(uint64_t *p, hwaddr size)
+{
+    address_space_unmap(&address_space_memory, p, size, true, 0);
+}
+
+/* Leaf tables of the range, which follow each other in memory */
+static hwaddr bench_tables_size(SVMBench *s)
+{
+    return MIN(bench_reg(s, SVM_BENCH_LENGTH) / BENCH_PAGE,
+               SVM_BENCH_RESULTS_MAX) * sizeof(uint64_t);
+}
+
+static bool bench_clear_ad(hwaddr tables, hwaddr size)
+{
+    uint64_t *pte = bench_map(tables, size);
+
+    if (!pte) {
+        return false;
+    }
+    for (size_t i = 0; i < size / sizeof(*pte); i++) {
+        pte[i] &= ~BENCH_PTE_AD;
+    }
+    bench_unmap(pte, size);
+    return true;
+}
+
+static int64_t bench_translate(SVMBench *s, BenchThread *t)
+{
+    hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
+    uint64_t length = bench_reg(s, SVM_BENCH_LENGTH);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t ns = 0, start = get_clock();
+    uint32_t errors;
+    ssize_t ret;
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (tables) {
+            ns += get_clock() - start;
+            if (!bench_clear_ad(tables, bench_tables_size(s))) {
+                return -EINVAL;
+            }
+            start = get_clock();
+        }
+        ret = pci_ats_request_translation(&s->parent_obj, bench_pasid(s, i),
+                                          false, false, bench_addr(s, t),
+                                          length, false, t->result,
+                                          SVM_BENCH_RESULTS_MAX, &errors);
+        if (ret < 0) {
+            return ret;
+        }
+    }
+    return ns + get_clock() - start;
+}
+
+static void bench_read_table(BenchThread *t, hwaddr addr, hwaddr size, bool cas)
+{
+    IOMMUTLBEntry *entry = t->result;
+    uint64_t *pte = bench_map(addr, size);
+
+    for (size_t i = 0; pte && i < size / sizeof(*pte); i++, entry++) {
+        uint64_t val = qatomic_read(&pte[i]);
+
+        if (cas) {
+            qatomic_cmpxchg(&pte[i], val, val | BENCH_PTE_AD);
+        }
+        *entry = (IOMMUTLBEntry) {
+            .target_as = &address_space_memory,
+            .iova = i * BENCH_PAGE,
+            .translated_addr = le64_to_cpu(val) & BENCH_PTE_ADDR,
+            .addr_mask = BENCH_PAGE - 1,
+            .perm = IOMMU_RW,
+        };
+    }
+    if (pte) {
+        bench_unmap(pte, size);
+    }
+}
+
+static int64_t bench_read_tables(SVMBench *s, BenchThread *t)
+{
+    hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
+    hwaddr size = bench_tables_size(s);
+    bool cas = bench_reg(s, SVM_BENCH_DATA2);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t ns = 0, start = get_clock();
+
+    for (uint64_t i = 0; i < count; i++) {
+        if (cas) {
+            ns += get_clock() - start;
+            if (!bench_clear_ad(tables, size)) {
+                return -EINVAL;
+            }
+            start = get_clock();
+        }
+        for (hwaddr done = 0; done < size; done += BENCH_PAGE) {
+            bench_read_table(t, tables + done, MIN(size - done, BENCH_PAGE),
+                             cas);
+        }
+    }
+    return ns + get_clock() - start;
+}
+
+static int64_t bench_read_walk(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t addr = bench_addr(s, t);
+        hwaddr table = bench_reg(s, SVM_BENCH_DATA);
+
+        for (int level = 4; level >= 1; level--) {
+            hwaddr index = extract64(addr, 3 + 9 * level, 9);
+            uint64_t pte = address_space_ldq_le(&address_space_memory,
+                                                table + index * sizeof(pte),
+                                                MEMTXATTRS_UNSPECIFIED, NULL);
+
+            /* A leaf above level 1 is read again, as often as four levels */
+            table = pte & BENCH_PTE_ADDR;
+        }
+    }
+    return get_clock() - start;
+}
+
+/*
+ * Page requests, accesses, invalidations
+ */
+
+static int64_t bench_page_request(SVMBench *s, BenchThread *t)
+{
+    bool groups = bench_reg(s, SVM_BENCH_DATA);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+    int ret;
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint16_t prgi = groups ? i & PCI_PRI_PRGI_MASK : 0;
+        uint32_t pasid = bench_pasid(s, groups ? i / (PCI_PRI_PRGI_MASK + 1)
+                                               : 0);
+
+        ret = pci_pri_request_page(&s->parent_obj, pasid, false, false,
+                                   bench_addr(s, t),
+                                   groups || i == count - 1, prgi, true, true);
+        if (ret) {
+            return ret;
+        }
+    }
+    return get_clock() - start;
+}
+
+static int64_t bench_write(SVMBench *s, BenchThread *t)
+{
+    uint8_t buf[64] = {};
+    hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+
+    for (uint64_t i = 0; i < count; i++) {
+        address_space_write(&address_space_memory, bench_addr(s, t),
+                            MEMTXATTRS_UNSPECIFIED, buf, len);
+    }
+    return get_clock() - start;
+}
+
+static void bench_poke_one(SVMBench *s, unsigned addr, unsigned data)
+{
+    uint64_t val = cpu_to_le64(bench_reg(s, data));
+    hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(val));
+
+    if (bench_reg(s, addr)) {
+        address_space_write(&address_space_memory, bench_reg(s, addr),
+                            MEMTXATTRS_UNSPECIFIED, &val, len);
+    }
+}
+
+static int64_t bench_poke(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+
+    for (uint64_t i = 0; i < count; i++) {
+        bench_poke_one(s, SVM_BENCH_ADDR, SVM_BENCH_DATA);
+        bench_poke_one(s, SVM_BENCH_ADDR2, SVM_BENCH_DATA2);
+    }
+    return get_clock() - start;
+}
+
+static int64_t bench_dma(SVMBench *s, BenchThread *t)
+{
+    PCIDevice *dev = &s->parent_obj;
+    uint8_t buf[BENCH_PAGE];
+    hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+    MemTxResult ret = MEMTX_OK;
+
+    for (uint64_t i = 0; i < count && ret == MEMTX_OK; i++) {
+        ret = pci_dma_read(dev, bench_addr(s, t), buf, len);
+    }
+    return ret ? -EIO : get_clock() - start;
+}
+
+/*
+ * Users of PASIDs
+ */
+
+static void bench_hear(IOMMUNotifier *n, IOMMUTLBEntry *entry)
+{
+}
+
+static void bench_hear_response(IOMMUPRINotifier *n, IOMMUPRIResponse *response)
+{
+}
+
+static int bench_register_one(SVMBench *s, uint32_t pasid, IOMMUNotifier *n)
+{
+    PCIDevice *dev = &s->parent_obj;
+    int ret;
+
+    ret = pci_iommu_init_iotlb_notifier(dev, n, bench_hear, s);
+    ret = ret ?: pci_iommu_register_iotlb_notifier(dev, pasid, n);
+    if (ret) {
+        return ret;
+    }
+    ret = pci_pri_register_notifier(dev, pasid, &s->pri);
+    if (ret) {
+        pci_iommu_unregister_iotlb_notifier(dev, pasid, n);
+    }
+    return ret;
+}
+
+static void bench_unregister_one(SVMBench *s, uint32_t pasid, IOMMUNotifier *n)
+{
+    pci_pri_unregister_notifier(&s->parent_obj, pasid);
+    pci_iommu_unregister_iotlb_notifier(&s->parent_obj, pasid, n);
+}
+
+static int64_t bench_unregister(SVMBench *s, BenchThread *t)
+{
+    int64_t start = get_clock();
+
+    BQL_LOCK_GUARD();
+    while (s->pasids) {
+        s->pasids--;
+        bench_unregister_one(s, s->first_pasid + s->pasids,
+                             &s->iotlb[s->pasids]);
+    }
+    g_clear_pointer(&s->iotlb, g_free);
+    return get_clock() - start;
+}
+
+static int64_t bench_register(SVMBench *s, BenchThread *t)
+{
+    uint32_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_PASIDS);
+    int64_t start = get_clock();
+    int ret = 0;
+
+    bench_unregister(s, t);
+    BQL_LOCK_GUARD();
+    s->iotlb = g_new0(IOMMUNotifier, count);
+    s->first_pasid = bench_reg(s, SVM_BENCH_PASID);
+    while (s->pasids < count && !ret) {
+        ret = bench_register_one(s, s->first_pasid + s->pasids,
+                                 &s->iotlb[s->pasids]);
+        s->pasids += !ret;
+    }
+    return ret ?: get_clock() - start;
+}
+
+static int64_t bench_first_use(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+    IOMMUNotifier n;
+    uint32_t errors;
+    ssize_t ret = 0;
+
+    BQL_LOCK_GUARD();
+    for (uint64_t i = 0; i < count && ret >= 0; i++) {
+        uint32_t pasid = bench_pasid(s, i);
+
+        ret = bench_register_one(s, pasid, &n);
+        if (!ret) {
+            ret = pci_ats_request_translation(&s->parent_obj, pasid, false,
+                                              false, bench_addr(s, t),
+                                              BENCH_PAGE, false, t->result, 1,
+                                              &errors);
+            bench_unregister_one(s, pasid, &n);
+        }
+    }
+    return ret < 0 ? ret : get_clock() - start;
+}
+
+/*
+ * Translation cache, beside a GHashTable
+ */
+
+/* Sizes from 4 KiB to 1 GiB, most of them small, none overlapping another */
+static IOMMUTLBEntry bench_atc_entry(uint64_t i)
+{
+    unsigned shift = i % 64 == 0 ? 30 : i % 8 == 0 ? 21 : 12;
+
+    return (IOMMUTLBEntry) {
+        .target_as = &address_space_memory,
+        .iova = i << 30,
+        .addr_mask = (1ULL << shift) - 1,
+        .perm = IOMMU_RW,
+    };
+}
+
+static int64_t bench_atc_fill(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_ATC_MAX);
+    int64_t start;
+
+    g_clear_pointer(&s->atc, pci_atc_free);
+    g_clear_pointer(&s->hash, g_hash_table_destroy);
+    s->atc = pci_atc_new(MAX(count, 1));
+    s->hash = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+    s->atc_count = count;
+    start = get_clock();
+    for (uint64_t i = 0; i < count; i++) {
+        IOMMUTLBEntry entry = bench_atc_entry(i);
+
+        pci_atc_insert(s->atc, 1, &entry, 1, pci_atc_get_ticket(s->atc));
+        g_hash_table_add(s->hash, g_memdup2(&i, sizeof(i)));
+    }
+    return get_clock() - start;
+}
+
+static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+    PCIATCTicket ticket;
+    IOMMUTLBEntry entry;
+
+    if (!s->atc_count) {
+        return -EINVAL;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        hwaddr addr = (bench_random(t) % s->atc_count) << 30;
+
+        if (!pci_atc_lookup(s->atc, 1, addr, IOMMU_RO, &entry, &ticket)) {
+            return -ENOENT;
+        }
+    }
+    return get_clock() - start;
+}
+
+static int64_t bench_hash_lookup(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = get_clock();
+
+    if (!s->atc_count) {
+        return -EINVAL;
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t key = bench_random(t) % s->atc_count;
+
+        if (!g_hash_table_contains(s->hash, &key)) {
+            return -ENOENT;
+        }
+    }
+    return get_clock() - start;
+}
+
+/* The entries that were removed come back, outside the time */
+static int64_t bench_atc_invalidate(SVMBench *s, BenchThread *t)
+{
+    uint64_t n = MIN(bench_reg(s, SVM_BENCH_DATA), s->atc_count);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t ns = 0;
+
+    for (uint64_t i = 0; i < count && n; i++) {
+        uint64_t first = bench_random(t) % (s->atc_count - n + 1);
+        int64_t start = get_clock();
+
+        pci_atc_invalidate(s->atc, 1, first << 30, ((first + n) << 30) - 1);
+        ns += get_clock() - start;
+        for (uint64_t j = first; j < first + n; j++) {
+            IOMMUTLBEntry entry = bench_atc_entry(j);
+
+            pci_atc_insert(s->atc, 1, &entry, 1, pci_atc_get_ticket(s->atc));
+        }
+    }
+    return ns;
+}
+
+static int64_t bench_hash_remove(SVMBench *s, BenchThread *t)
+{
+    uint64_t n = MIN(bench_reg(s, SVM_BENCH_DATA), s->atc_count);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t ns = 0;
+
+    for (uint64_t i = 0; i < count && n; i++) {
+        uint64_t first = bench_random(t) % (s->atc_count - n + 1);
+        int64_t start = get_clock();
+
+        for (uint64_t j = first; j < first + n; j++) {
+            g_hash_table_remove(s->hash, &j);
+        }
+        ns += get_clock() - start;
+        for (uint64_t j = first; j < first + n; j++) {
+            g_hash_table_add(s->hash, g_memdup2(&j, sizeof(j)));
+        }
+    }
+    return ns;
+}
+
+/*
+ * What a benchmark needs before it begins
+ */
+
+static int64_t bench_fill(SVMBench *s, BenchThread *t)
+{
+    uint64_t step = MAX(bench_reg(s, SVM_BENCH_LENGTH), sizeof(uint64_t));
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    hwaddr addr = bench_reg(s, SVM_BENCH_ADDR);
+    int64_t start = get_clock();
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t val = bench_reg(s, SVM_BENCH_DATA) +
+                       i * bench_reg(s, SVM_BENCH_DATA2);
+
+        address_space_stq_le(&address_space_memory, addr + i * step, val,
+                             MEMTXATTRS_UNSPECIFIED, NULL);
+    }
+    return get_clock() - start;
+}
+
+static int64_t bench_trim(SVMBench *s, BenchThread *t)
+{
+    g_clear_pointer(&s->atc, pci_atc_free);
+    g_clear_pointer(&s->hash, g_hash_table_destroy);
+    s->atc_count = 0;
+    malloc_trim(0);
+    return 0;
+}
+
+/*
+ * Threads
+ */
+
+static BenchFunc *const bench_ops[] = {
+    [SVM_BENCH_TRANSLATE] = bench_translate,
+    [SVM_BENCH_READ_TABLES] = bench_read_tables,
+    [SVM_BENCH_READ_WALK] = bench_read_walk,
+    [SVM_BENCH_PAGE_REQUEST] = bench_page_request,
+    [SVM_BENCH_WRITE] = bench_write,
+    [SVM_BENCH_POKE] = bench_poke,
+    [SVM_BENCH_REGISTER] = bench_register,
+    [SVM_BENCH_UNREGISTER] = bench_unregister,
+    [SVM_BENCH_FIRST_USE] = bench_first_use,
+    [SVM_BENCH_DMA] = bench_dma,
+    [SVM_BENCH_ATC_FILL] = bench_atc_fill,
+    [SVM_BENCH_ATC_LOOKUP] = bench_atc_lookup,
+    [SVM_BENCH_HASH_LOOKUP] = bench_hash_lookup,
+    [SVM_BENCH_ATC_INVALIDATE] = bench_atc_invalidate,
+    [SVM_BENCH_HASH_REMOVE] = bench_hash_remove,
+    [SVM_BENCH_FILL] = bench_fill,
+    [SVM_BENCH_TRIM] = bench_trim,
+};
+
+/* All threads begin at the same time. */
+static void *bench_thread(void *opaque)
+{
+    BenchThread *t = opaque;
+    SVMBench *s = t->s;
+
+    rcu_register_thread();
+    qatomic_inc(&s->ready);
+    while (qatomic_read(&s->ready) < s->threads) {
+        g_thread_yield();
+    }
+    t->ns = s->func(s, t);
+    rcu_unregister_thread();
+    qatomic_dec(&s->running);
+    return NULL;
+}
+
+static void bench_start(SVMBench *s, uint64_t op)
+{
+    if (s->threads || op >= ARRAY_SIZE(bench_ops) || !bench_ops[op]) {
+        return;
+    }
+    s->func = bench_ops[op];
+    s->threads = MIN(MAX(bench_reg(s, SVM_BENCH_THREADS), 1), BENCH_THREADS);
+    s->running = s->threads;
+    s->ready = 0;
+    for (unsigned i = 0; i < s->threads; i++) {
+        s->thread[i] = g_new0(BenchThread, 1);
+        s->thread[i]->s = s;
+        s->thread[i]->random = 0x9e3779b97f4a7c15ULL * (i + 1);
+        qemu_thread_create(&s->thread[i]->thread, "svm-bench", bench_thread,
+                           s->thread[i], QEMU_THREAD_JOINABLE);
+    }
+}
+
+/* The slowest thread's time, or an error */
+static void bench_collect(SVMBench *s)
+{
+    int64_t ns = 0;
+
+    for (unsigned i = 0; i < s->threads; i++) {
+        qemu_thread_join(&s->thread[i]->thread);
+        ns = ns < 0 || s->thread[i]->ns < 0 ? MIN(ns, s->thread[i]->ns)
+                                            : MAX(ns, s->thread[i]->ns);
+        g_clear_pointer(&s->thread[i], g_free);
+    }
+    s->threads = 0;
+    s->reg[REG(SVM_BENCH_NS)] = ns;
+}
+
+static bool bench_is_busy(SVMBench *s)
+{
+    if (s->threads && !qatomic_read(&s->running)) {
+        bench_collect(s);
+    }
+    return s->threads;
+}
+
+/*
+ * The device
+ */
+
+static uint64_t bench_mmio_read(void *opaque, hwaddr addr, unsigned size)
+{
+    SVMBench *s = opaque;
+
+    if (addr == SVM_BENCH_BUSY) {
+        return bench_is_busy(s);
+    }
+    return addr < SVM_BENCH_REG_END ? bench_reg(s, addr) : 0;
+}
+
+static void bench_mmio_write(void *opaque, hwaddr addr, uint64_t val,
+                             unsigned size)
+{
+    SVMBench *s = opaque;
+
+    if (bench_is_busy(s)) {
+        return;
+    }
+    if (addr == SVM_BENCH_OP) {
+        bench_start(s, val);
+    } else if (addr >= SVM_BENCH_COUNT && addr < SVM_BENCH_REG_END) {
+        s->reg[REG(addr)] = val;
+    }
+}
+
+static const MemoryRegionOps bench_mmio_ops = {
+    .read = bench_mmio_read,
+    .write = bench_mmio_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid = { .min_access_size = 8, .max_access_size = 8 },
+    .impl = { .min_access_size = 8, .max_access_size = 8 },
+};
+
+static void bench_realize(PCIDevice *dev, Error **errp)
+{
+    SVMBench *s = SVM_BENCH(dev);
+
+    memory_region_init_io(&s->bar, OBJECT(s), &bench_mmio_ops, s, "svm-bench",
+                          SVM_BENCH_BAR_SIZE);
+    pci_register_bar(dev, SVM_BENCH_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY |
+                     PCI_BASE_ADDRESS_MEM_TYPE_64, &s->bar);
+    pcie_endpoint_cap_init(dev, SVM_BENCH_CAP_EXP);
+    pcie_pasid_init(dev, SVM_BENCH_CAP_PASID, PCI_PASID_WIDTH_MAX, true, true);
+    pcie_ats_init(dev, SVM_BENCH_CAP_ATS, true);
+    pcie_pri_init(dev, SVM_BENCH_CAP_PRI, SVM_BENCH_PRI_CAPACITY, true);
+    s->pri.notify = bench_hear_response;
+}
+
+static void bench_exit(PCIDevice *dev)
+{
+    SVMBench *s = SVM_BENCH(dev);
+
+    while (bench_is_busy(s)) {
+        bql_unlock();
+        g_usleep(1000);
+        bql_lock();
+    }
+    bench_unregister(s, NULL);
+    bench_trim(s, NULL);
+}
+
+static const VMStateDescription bench_vmstate = {
+    .name = TYPE_SVM_BENCH,
+    .unmigratable = 1,
+};
+
+static void bench_class_init(ObjectClass *klass, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(klass);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
+
+    pc->realize = bench_realize;
+    pc->exit = bench_exit;
+    pc->vendor_id = SVM_BENCH_VENDOR_ID;
+    pc->device_id = SVM_BENCH_DEVICE_ID;
+    pc->class_id = PCI_CLASS_OTHERS;
+    dc->desc = "Benchmark device for shared virtual memory";
+    dc->vmsd = &bench_vmstate;
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+}
+
+static const TypeInfo bench_types[] = {
+    {
+        .name = TYPE_SVM_BENCH,
+        .parent = TYPE_PCI_DEVICE,
+        .instance_size = sizeof(SVMBench),
+        .class_init = bench_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { INTERFACE_PCIE_DEVICE },
+            { }
+        },
+    },
+};
+
+DEFINE_TYPES(bench_types)

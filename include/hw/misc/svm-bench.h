@@ -1,0 +1,69 @@
+/*
+ * Benchmark device for shared virtual memory: its registers
+ *
+ * All registers have 64 bits and lie in BAR 0. Writing SVM_BENCH_OP runs an
+ * operation in threads of its own; SVM_BENCH_BUSY reads as 1 until they have
+ * ended, and SVM_BENCH_NS then has the nanoseconds that they took, or a
+ * negative errno. The device is for "./svm bench" alone: no build has it unless
+ * it is asked for.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_MISC_SVM_BENCH_H
+#define HW_MISC_SVM_BENCH_H
+
+#define SVM_BENCH_VENDOR_ID     0x1234
+#define SVM_BENCH_DEVICE_ID     0x5bec
+
+#define SVM_BENCH_BAR           0
+#define SVM_BENCH_BAR_SIZE      0x1000
+
+/* Capabilities, in configuration space */
+#define SVM_BENCH_CAP_EXP       0x40
+#define SVM_BENCH_CAP_PASID     0x100
+#define SVM_BENCH_CAP_ATS       0x110
+#define SVM_BENCH_CAP_PRI       0x120
+
+/* Page requests that may be outstanding */
+#define SVM_BENCH_PRI_CAPACITY  0x10000
+
+/* What an operation stores at most: results of one translation request */
+#define SVM_BENCH_RESULTS_MAX   4096
+
+/* Registers */
+#define SVM_BENCH_OP            0x00
+#define SVM_BENCH_BUSY          0x08
+#define SVM_BENCH_NS            0x10
+#define SVM_BENCH_COUNT         0x18    /* how often */
+#define SVM_BENCH_THREADS       0x20    /* in how many threads at once */
+#define SVM_BENCH_PASID         0x28
+#define SVM_BENCH_PASIDS        0x30    /* PASIDs that take turns; 0 is 1 */
+#define SVM_BENCH_ADDR          0x38
+#define SVM_BENCH_LENGTH        0x40
+#define SVM_BENCH_RANDOM        0x48    /* added to ADDR: random bits of it */
+#define SVM_BENCH_DATA          0x50
+#define SVM_BENCH_ADDR2         0x58
+#define SVM_BENCH_DATA2         0x60
+#define SVM_BENCH_REG_END       0x68
+
+/* Operations; those of one line are a case and its floor */
+#define SVM_BENCH_TRANSLATE     1   /* [ADDR, +LENGTH), DATA: clear A and D */
+#define SVM_BENCH_READ_TABLES   2   /* DATA: table; CAS each entry if DATA2 */
+#define SVM_BENCH_READ_WALK     3   /* DATA: top table, of 4 levels */
+#define SVM_BENCH_PAGE_REQUEST  4   /* one group, or DATA groups of one */
+#define SVM_BENCH_WRITE         5   /* LENGTH bytes to ADDR */
+#define SVM_BENCH_POKE          6   /* DATA to ADDR, then DATA2 to ADDR2 */
+#define SVM_BENCH_REGISTER      7   /* notifiers for PASIDS from PASID on */
+#define SVM_BENCH_UNREGISTER    8
+#define SVM_BENCH_FIRST_USE     9   /* register, translate, unregister */
+#define SVM_BENCH_DMA           10  /* untranslated; DATA: without PASID */
+#define SVM_BENCH_ATC_FILL      11  /* COUNT entries; DATA: hash table, too */
+#define SVM_BENCH_ATC_LOOKUP    12
+#define SVM_BENCH_HASH_LOOKUP   13
+#define SVM_BENCH_ATC_INVALIDATE 14 /* DATA entries of them, COUNT times */
+#define SVM_BENCH_HASH_REMOVE   15
+#define SVM_BENCH_FILL          16  /* DATA + i * DATA2, each LENGTH bytes */
+#define SVM_BENCH_TRIM          17  /* give unused memory back to the host */
+
+#endif /* HW_MISC_SVM_BENCH_H */
