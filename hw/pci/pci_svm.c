@@ -381,18 +381,19 @@ static bool svm_is_stop_marker(const PCISVMPageRequest *pr)
 static int svm_send_page_request(PCIDevice *dev, const SVMRequester *req,
                                  const PCISVMPageRequest *pr)
 {
+    uint64_t serial;
     int ret;
 
     if (!svm_pri_notifier(dev, pr->pasid)) {
         return -EINVAL;
     }
-    ret = pcie_pri_begin_request(dev, pr->pasid, pr->prgi, pr->lpig);
+    ret = pcie_pri_begin_request(dev, pr->pasid, pr->prgi, pr->lpig, &serial);
     if (ret) {
         return ret;
     }
     ret = req->ops->page_request(req->bus, req->opaque, req->devfn, pr);
     if (ret) {
-        pcie_pri_cancel_request(dev, pr->pasid, pr->prgi, pr->lpig);
+        pcie_pri_cancel_request(dev, pr->pasid, pr->prgi, pr->lpig, serial);
     }
     return ret;
 }

@@ -25,10 +25,12 @@ struct PCIEPRIState {
     GHashTable *groups;         /* pri_key() -> PRIGroup */
     uint32_t outstanding;       /* requests in all groups */
     bool failed;                /* Response Failure since PRI was enabled */
+    uint64_t serial;            /* of the latest group */
 };
 
 typedef struct PRIGroup {
     uint64_t key;
+    uint64_t serial;
     uint32_t pasid;
     uint32_t requests;
     bool complete;              /* the last request was sent */
@@ -61,17 +63,21 @@ static uint16_t pri_control(const PCIDevice *owner)
     return pci_get_word(owner->config + owner->exp.pri_cap + PCI_PRI_CTRL);
 }
 
-/* Called with the lock held, after anything that Stopped depends on. */
+/*
+ * Called with the lock held, after anything that Stopped depends on. A device's
+ * thread comes here without the BQL: it leaves alone the byte of the bits that
+ * software clears.
+ */
 static void pri_update_stopped(PCIDevice *owner)
 {
     PCIEPRIState *pri = owner->exp.pri;
-    uint8_t *status = owner->config + owner->exp.pri_cap + PCI_PRI_STATUS;
+    uint8_t *status = owner->config + owner->exp.pri_cap + PCI_PRI_STATUS + 1;
     bool running = (pri_control(owner) & PCI_PRI_CTRL_ENABLE) && !pri->failed;
 
     if (running || pri->outstanding) {
-        pci_word_test_and_clear_mask(status, PCI_PRI_STATUS_STOPPED);
+        pci_byte_test_and_clear_mask(status, PCI_PRI_STATUS_STOPPED >> 8);
     } else {
-        pci_word_test_and_set_mask(status, PCI_PRI_STATUS_STOPPED);
+        pci_byte_test_and_set_mask(status, PCI_PRI_STATUS_STOPPED >> 8);
     }
 }
 
@@ -195,10 +201,12 @@ void pcie_pri_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
     uint32_t ctrl = dev->exp.pri_cap + PCI_PRI_CTRL;
     bool reset;
 
-    if (!pri || !range_covers_byte(addr, len, ctrl)) {
+    /* The status follows, and was written back as it had been before. */
+    if (!pri || !ranges_overlap(addr, len, ctrl, 2 * sizeof(uint16_t))) {
         return;
     }
-    reset = (val >> (8 * (ctrl - addr))) & PCI_PRI_CTRL_RESET;
+    reset = range_covers_byte(addr, len, ctrl) &&
+            ((val >> (8 * (ctrl - addr))) & PCI_PRI_CTRL_RESET);
 
     QEMU_LOCK_GUARD(&pri->lock);
     if (!(pri_control(dev) & PCI_PRI_CTRL_ENABLE)) {
@@ -248,6 +256,7 @@ static PRIGroup *pri_find_or_add_group(PCIEPRIState *pri, uint64_t key,
     if (!group) {
         group = g_new0(PRIGroup, 1);
         group->key = key;
+        group->serial = ++pri->serial;
         group->pasid = pasid;
         g_hash_table_insert(pri->groups, &group->key, group);
     }
@@ -255,7 +264,7 @@ static PRIGroup *pri_find_or_add_group(PCIEPRIState *pri, uint64_t key,
 }
 
 int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
-                           bool last)
+                           bool last, uint64_t *serial)
 {
     PCIDevice *owner = pri_owner(dev);
     PCIEPRIState *pri = owner->exp.pri;
@@ -278,11 +287,12 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
     group->requests++;
     group->complete = last;
     pri->outstanding++;
+    *serial = group->serial;
     return 0;
 }
 
 void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
-                             bool last)
+                             bool last, uint64_t serial)
 {
     PCIDevice *owner = pri_owner(dev);
     PCIEPRIState *pri = owner->exp.pri;
@@ -291,7 +301,7 @@ void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
 
     QEMU_LOCK_GUARD(&pri->lock);
     group = g_hash_table_lookup(pri->groups, &key);
-    if (!group) {
+    if (!group || group->serial != serial) {
         return;                 /* PRI was reset meanwhile */
     }
     if (last) {

@@ -129,6 +129,7 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev);
  * @pasid: PASID, or %PCI_NO_PASID
  * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
  * @last: last request of its group
+ * @serial: set to what tells the group from a later one of the same index
  *
  * Takes one credit of the allocation. A response may come as soon as the
  * request is visible to the host, so this must come before.
@@ -140,7 +141,7 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev);
  * Context: any thread.
  */
 int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
-                           bool last);
+                           bool last, uint64_t *serial);
 
 /**
  * pcie_pri_cancel_request: the request of pcie_pri_begin_request() was not sent
@@ -149,11 +150,12 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
  * @pasid: as given there
  * @prgi: as given there
  * @last: as given there
+ * @serial: as set there
  *
  * Context: any thread.
  */
 void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
-                             bool last);
+                             bool last, uint64_t serial);
 
 /**
  * pcie_pri_end_group: a response arrived; give back the group's credits
