@@ -16,6 +16,32 @@
 #include "intel_iommu_svm.h"
 #include "trace.h"
 
+static const struct {
+    const char *name;
+    const char *description;
+} vtd_svm_options[] = {
+    { "svm", "Share the address space of guest processes with devices" },
+    { "svm-page-requests", "Page requests of devices (PRS)" },
+    { "svm-page-request-drain", "Wait descriptors drain page requests (PDS)" },
+    { "svm-second-stage", "Second-stage tables in scalable mode (SSTS)" },
+    { "svm-nesting", "A first stage nested in a second (NEST)" },
+    { "svm-rid-pasid", "A PASID for requests without one, else 0 (RPS)" },
+    { "svm-page-walk-coherency", "Coherent walks in scalable mode (SMPWC)" },
+    { "svm-execute", "Requests for execution (ERS)" },
+    { "svm-privileged", "Privileged requests (SRS)" },
+    { "svm-no-write", "No Write flag of translation requests (NWFS)" },
+    { "svm-extended-accessed", "Extended Accessed flag of entries (EAFS)" },
+    { "svm-pasid-bits", "Width of PASIDs, 1 to 20 (PSS)" },
+};
+
+void vtd_svm_describe_options(ObjectClass *klass)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(vtd_svm_options); i++) {
+        object_class_property_set_description(klass, vtd_svm_options[i].name,
+                                              vtd_svm_options[i].description);
+    }
+}
+
 /* An option that svm=on turns on, unless the user has turned it off. */
 static bool vtd_svm_turn_on(IntelIOMMUState *s, bool *value,
                             X86IOMMUOption option, const char *name,

@@ -182,6 +182,15 @@ bool vtd_switch_address_space(VTDAddressSpace *as);
  */
 
 /**
+ * vtd_svm_describe_options: descriptions of svm and svm-*, for "-device help"
+ *
+ * @klass: the class of the IOMMU, which has these properties
+ *
+ * Context: while the class is initialized.
+ */
+void vtd_svm_describe_options(ObjectClass *klass);
+
+/**
  * vtd_svm_decide_config: turn on what svm=on needs
  *
  * @s: the IOMMU, with the user's options
@@ -475,7 +484,8 @@ bool vtd_overlaps_interrupts(hwaddr addr, hwaddr mask);
  * @mask: size of the block minus 1
  *
  * Returns: the size minus 1 of the largest part of the block that is a block,
- * too, has @addr in it and no interrupt address; @mask as it is if @addr is one.
+ * too, has @addr in it and no interrupt address; @mask as it is if @addr is
+ * one.
  *
  * VT-d 3.15.
  */

@@ -524,6 +524,31 @@ static const VMStateDescription svm_testdev_vmstate = {
     .unmigratable = 1,
 };
 
+static const struct {
+    const char *name;
+    const char *description;
+} svm_testdev_options[] = {
+    { "pasid", "Has the PASID capability" },
+    { "pasid-width", "Max PASID Width, in bits" },
+    { "exec", "Execute Permission Supported" },
+    { "priv", "Privileged Mode Supported" },
+    { "ats", "Has the ATS capability" },
+    { "global-invalidate", "Global Invalidate Supported" },
+    { "pri", "Has the PRI capability" },
+    { "pri-capacity", "Outstanding Page Request Capacity" },
+    { "pri-pasid", "PRG Response PASID Required" },
+    { "no-soft-reset", "No_Soft_Reset of power management" },
+    { "vfs", "Number of virtual functions" },
+};
+
+static void svm_testdev_describe_options(ObjectClass *klass)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(svm_testdev_options); i++) {
+        object_class_property_set_description(klass,
+            svm_testdev_options[i].name, svm_testdev_options[i].description);
+    }
+}
+
 static void svm_testdev_class_init(ObjectClass *klass, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
@@ -539,6 +564,7 @@ static void svm_testdev_class_init(ObjectClass *klass, void *data)
     dc->vmsd = &svm_testdev_vmstate;
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     device_class_set_props(dc, svm_testdev_properties);
+    svm_testdev_describe_options(klass);
 }
 
 static void svm_testdev_vf_class_init(ObjectClass *klass, void *data)
