@@ -6,6 +6,8 @@
 # the machine has.  Sourced, after lib.sh.
 
 APT_DIR=$BUILD/apt
+# Options of all calls besides
+APT_OPTIONS=()
 
 # archive_candidates: "URI SOURCES-FILE ENTRY" of each source that serves the
 # running suite, Debian's own first.  Apt does not know them before an update:
@@ -76,7 +78,7 @@ archive_apt() {
     "$tool" -q -o Dir::Etc::sourcelist="$dir/archive.sources" -o Dir::Etc::sourceparts=/dev/null \
         -o Dir::State::lists="$dir/lists" -o Dir::Cache="$dir/cache" \
         -o APT::Get::List-Cleanup=0 -o APT::Sandbox::User=root -o Acquire::Languages=none \
-        -o Acquire::Retries=2 "$@"
+        -o Acquire::Retries=2 "${APT_OPTIONS[@]}" "$@"
 }
 
 # archive_update SUITE: find an address that serves SUITE and read its index.

@@ -53,7 +53,7 @@ static struct {
     uint32_t alloc;
 
     /* The process */
-    hwaddr frame[PAGES];
+    aligned_uint64_t frame[PAGES];
     IOMMUAccessFlags perm[PAGES];
 
     /* The host's queue of page requests, and what it refuses */
@@ -174,7 +174,7 @@ static IOMMUTLBEntry fake_translate(hwaddr addr, bool priv, bool no_write)
 
     /* User memory is not for privileged requests. */
     if ((perm & IOMMU_RW) && !priv) {
-        e.translated_addr = qatomic_read(&fake.frame[page]);
+        e.translated_addr = qatomic_read_u64(&fake.frame[page]);
         e.perm = no_write ? perm & ~IOMMU_WO : perm;
     }
     return e;
@@ -349,7 +349,7 @@ void qemu_del_vm_change_state_handler(VMChangeStateEntry *e)
 
 static void guest_map(unsigned page, hwaddr frame, IOMMUAccessFlags perm)
 {
-    qatomic_set(&fake.frame[page], frame);
+    qatomic_set_u64(&fake.frame[page], frame);
     qatomic_set(&fake.perm[page], perm);
 }
 

@@ -41,7 +41,9 @@ QVTDSVM *qvtd_svm_start_machine(const char *iommu_opts, const char *devices)
 {
     QVTDSVM *f = g_new0(QVTDSVM, 1);
 
-    f->qts = qtest_initf("-M q35 -m 2G -device intel-iommu,svm=on%s%s %s",
+    /* A 32-bit host cannot give more; only the top of 1 GiB pages needs it. */
+    f->qts = qtest_initf("-M q35 -m %s -device intel-iommu,svm=on%s%s %s",
+                         sizeof(void *) == 4 ? "2047M" : "2G",
                          *iommu_opts ? "," : "", iommu_opts, devices);
     f->bus = qpci_new_pc(f->qts, NULL);
     qsvm_enable_ecam(f->bus);

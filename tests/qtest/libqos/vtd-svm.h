@@ -56,7 +56,7 @@ typedef struct QVTDSVM {
 } QVTDSVM;
 
 /**
- * qvtd_svm_start_machine: start the machine, 2 GiB, and set nothing up
+ * qvtd_svm_start_machine: start the machine, and set nothing up
  * @iommu_opts: further options of -device intel-iommu,svm=on, or ""
  * @devices: further command line, with a -device svm
  *
