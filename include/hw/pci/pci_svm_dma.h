@@ -161,7 +161,7 @@ typedef struct PCISVMDMAStats {
  *
  * Returns: 0 to go on, or a negative errno to stop the operation.
  */
-typedef int PCISVMDMAFunc(void *host, size_t len, void *opaque);
+typedef int (PCISVMDMAFunc)(void *host, size_t len, void *opaque);
 
 /**
  * pci_svm_dma_new: create a function's engine
