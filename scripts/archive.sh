@@ -3,7 +3,7 @@
 #
 # Debian suites that the machine's own apt configuration may not list: a
 # private configuration below build/apt, made from the archive addresses that
-# the machine has.  Sourced, after lib.sh.
+# the machine has; and installing packages.  Sourced, after lib.sh.
 
 APT_DIR=$BUILD/apt
 # Options of all calls besides
@@ -106,4 +106,32 @@ archive_versions() {
 
 die_no_archive() {
     die "cannot get $1 from the Debian archive: check the network and apt's sources, or set $2 (log: $(relative "$3"))"
+}
+
+# ---- installing
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then
+        "$@"
+    else
+        sudo -n "$@"
+    fi
+}
+
+# A password is asked for here, where there is a terminal, and not below.
+may_be_root() {
+    [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null ||
+        { [ -t 0 ] && command -v sudo >/dev/null && sudo -v; }
+}
+
+install_with() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -y -q --no-install-recommends \
+        -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@"
+}
+
+# A machine may have no package index yet, or an old one: read it only then.
+install_packages() {
+    install_with install "$@" && return
+    install_with update || true
+    install_with install "$@"
 }

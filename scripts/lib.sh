@@ -252,3 +252,25 @@ use_ccache() {
     export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
     export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 }
+
+# ---- QEMU and its tests
+
+# without_kvm COMMAND...: becomes that command.  Some tests would take KVM where
+# there is one, and a nested or restricted one (no SMM, no emulation of big
+# real mode) fails them: they all run under TCG.
+without_kvm() {
+    local none=$BUILD/no-kvm
+    local -a unshare=(unshare --mount)
+    if [ "$(id -u)" != 0 ]; then
+        unshare+=(--map-root-user)
+    fi
+    if [ ! -w /dev/kvm ] || ! "${unshare[@]}" true 2>/dev/null; then
+        exec "$@"
+    fi
+    : >"$none"
+    # A file that nobody can write is no KVM, for root either.
+    # shellcheck disable=SC2016  # expanded by that shell
+    exec "${unshare[@]}" sh -c '
+        mount --bind "$0" /dev/kvm && mount -o remount,bind,ro /dev/kvm
+        exec "$@"' "$none" "$@"
+}

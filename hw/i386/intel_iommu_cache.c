@@ -80,6 +80,7 @@ void vtd_cache_insert(IntelIOMMUState *s, const VTDRequestContext *ctx,
     if (seq & 1 || qatomic_cmpxchg(&e->seq, seq, seq + 1) != seq) {
         return;
     }
+    /* Readers see the odd number before any of what follows */
     smp_wmb();
     qatomic_set(&e->generation, generation);
     qatomic_set(&e->pasid, ctx->pasid);

@@ -80,8 +80,9 @@ typedef struct Op {
 } Op;
 
 /*
- * A row: @must is what the ratio may be at most, 0 if there is no bound. @least:
- * what the floor takes, divided by what the case takes, must be that at least.
+ * A row: @must is what the ratio may be at most, 0 if there is no bound.
+ * @least: what the floor takes, divided by what the case takes, must be that
+ * at least.
  */
 typedef struct Case {
     const char *group;
@@ -305,7 +306,7 @@ static void stop(Bench *b)
     QVTDFault fault;
 
     if (qvtd_pop_fault(b->f->v, &fault)) {
-        g_error("fault %#x at %#" PRIx64, fault.reason, fault.addr);
+        g_error("fault 0x%x at 0x%" PRIx64, fault.reason, fault.addr);
     }
     /* The fixture's own end looks for page requests that nobody took */
     qtest_quit(b->qts);
@@ -547,8 +548,8 @@ static void bench_invalidation(Bench *b)
                      qvtd_piotlb_desc(QVTD_PIOTLB_ALL, QVTD_SVM_DID, 1, 0, 0,
                                       false));
     bench_descriptor(b, "invalidation", "IOTLB invalidation of a page", 5,
-                     qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, QVTD_SVM_DID, 1, IOVA, 0,
-                                      false));
+                     qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, QVTD_SVM_DID, 1, IOVA,
+                                      0, false));
 }
 
 /* ATC entries that the invalidation does not hit */
@@ -651,6 +652,7 @@ static void bench_atc(Bench *b)
 #define DATA_SIZE   (64 * MiB)
 
 static uint8_t *host_memory;
+/* volatile: nobody reads it, and what computes it should stay */
 static volatile uint8_t host_crc;
 
 static void host_fill(void)
