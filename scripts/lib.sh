@@ -202,6 +202,24 @@ queue_patches() {
     find "$ROOT/patches" -maxdepth 1 -name '[0-9]*.patch' | LC_ALL=C sort
 }
 
+# Fixes from QEMU's stable branch that the queue builds on and older bases lack.
+stable_patches() {
+    find "$ROOT/patches/stable" -maxdepth 1 -name '[0-9]*.patch' | LC_ALL=C sort
+}
+
+# catch_up DIR: apply to that checkout those of them that it lacks
+catch_up() {
+    local patch
+    while read -r patch; do
+        if ! git -C "$1" apply --check --reverse "$patch" 2>/dev/null; then
+            echo "applying $patch"
+            GIT_COMMITTER_NAME=qemu-svm GIT_COMMITTER_EMAIL=qemu-svm@invalid \
+                git -C "$1" -c core.hooksPath=/dev/null -c commit.gpgSign=false am -q \
+                --committer-date-is-author-date "$patch" || return
+        fi
+    done < <(stable_patches)
+}
+
 # Lines "Adds: PATH" stand between the "---" of the mail and its diff.
 patch_adds() {
     awk '/^diff --git /{ exit } seen && /^Adds: /{ print $2 } /^---$/{ seen = 1 }' "$1"
@@ -215,13 +233,13 @@ patch_mail() {
          !(below && !diff && /^Adds: /)' "$1"
 }
 
-# side_open DIR PATCH...: a worktree of the pristine base in which these can be
+# side_open DIR REF PATCH...: a worktree of that base in which these can be
 # applied.  It holds only the files that they touch: QEMU has ten thousand.
 side_open() {
-    local dir=$1
-    shift
+    local dir=$1 ref=$2
+    shift 2
     side_close "$dir"
-    git -C "$TREE" worktree add -q --no-checkout --detach "$dir" refs/svm/base || return
+    git -C "$TREE" worktree add -q --no-checkout --detach "$dir" "$ref" || return
     {
         printf '/%s\n' VERSION MAINTAINERS
         if [ "$#" -gt 0 ]; then
