@@ -50,9 +50,10 @@ cover_letter() {
     mv "$1.tmp" "$1"
 }
 
+# write_mails DIR COMMITS
 write_mails() {
-    side_git format-patch -q --cover-letter --zero-commit --no-signature \
-        -o "$1" "$2..HEAD" || return
+    git -C "$TREE" format-patch -q --cover-letter --zero-commit --no-signature \
+        -o "$1" "$2" || return
     cover_letter "$(echo "$1"/0000-*.patch)"
 }
 
@@ -61,7 +62,7 @@ write_mails() {
 export_to() {
     local rc=0 tmp=$BUILD/series.mails since=${2:-refs/svm/pristine}
     rm -rf "$tmp"
-    { make_commits && write_mails "$tmp" "$since"; } || rc=$?
+    { make_commits && write_mails "$tmp" "$since..$(side_git rev-parse HEAD)"; } || rc=$?
     side_close "$SIDE"
     if [ "$rc" -eq 0 ]; then
         mkdir -p "$1"
