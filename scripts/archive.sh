@@ -9,29 +9,37 @@ APT_DIR=$BUILD/apt
 # Options of all calls besides
 APT_OPTIONS=()
 
-# archive_candidates: "URI SOURCES-FILE ENTRY" of each source that serves the
-# running suite, Debian's own first.  Apt does not know them before an update:
-# where the machine has had none, make one of our own.
+# The suite that has the release line of QEMU which the series is for.
+export QEMU_SUITE=trixie QEMU_WANTED='10.0.x, 10.0.2 or later'
+
+# archive_candidates SUITE: "URI SOURCES-FILE ENTRY" of each source that serves
+# the running suite, Debian's own first; for a security suite, those of its
+# security suite.  Apt does not know them before an update: where the machine has
+# had none, make one of our own.
 archive_candidates() {
-    local own=$APT_DIR/own/lists
-    if [ -z "$(machine_sources)" ]; then
+    local own=$APT_DIR/own/lists kind=
+    [[ $1 != *-security ]] || kind=-security
+    if [ -z "$(machine_sources "$kind")" ]; then
         mkdir -p "$own/partial"
         apt-get -q -o Dir::State::lists="$own" -o APT::Sandbox::User=root update >&2 || true
-        machine_sources -o Dir::State::lists="$own"
+        machine_sources "$kind" -o Dir::State::lists="$own"
     else
-        machine_sources
+        machine_sources "$kind"
     fi
 }
 
+# machine_sources KIND OPTION...: those of the running suite or, -security, of
+# its security suite
 machine_sources() {
-    local codename
+    local codename kind=$1
+    shift
     codename=$(. /etc/os-release && printf '%s' "${VERSION_CODENAME:-none}")
     # shellcheck disable=SC2016  # apt expands these
     apt-get "$@" indextargets --format \
         '$(ORIGIN)|$(RELEASE)|$(COMPONENT)|$(REPO_URI)|$(SOURCESENTRY)' \
         'Created-By: Packages' 2>/dev/null |
-        awk -F '|' -v suite="$codename" '
-            $2 == suite || $2 ~ /^(old)*stable$/ || $2 == "testing" {
+        awk -F '|' -v suite="$codename" -v kind="$kind" '
+            $2 == suite kind || $2 ~ "^(old)*stable" kind "$" || $2 == "testing" kind {
                 if ($3 != "main" || seen[$4]++)
                     next
                 entry = $5
@@ -93,7 +101,7 @@ archive_update() {
                 return 0
             fi
         done
-    done < <(archive_candidates)
+    done < <(archive_candidates "$1")
     echo "no configured archive serves suite $1"
     return 1
 }
@@ -134,4 +142,16 @@ install_packages() {
     install_with install "$@" && return
     install_with update || true
     install_with install "$@"
+}
+
+# ---- versions of QEMU
+
+version_fits() {
+    [[ $1 =~ ^10\.0\.([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 2 ] && [ "${BASH_REMATCH[1]}" -lt 50 ]
+}
+
+# upstream_version 1:10.0.13+ds-0+deb13u1 -> 10.0.13
+upstream_version() {
+    local v=${1#*:}
+    printf '%s\n' "${v%%[+~-]*}"
 }

@@ -86,7 +86,9 @@ void qvtd_blk_submit(QVTDBlk *b, uint64_t addr)
     qtest_memset(b->qts, b->req, 0, QVTD_BLK_HEADER_SIZE);
     qtest_writel(b->qts, b->req, VIRTIO_BLK_T_IN);
     qtest_writeb(b->qts, status, UINT8_MAX);
-    qvirtqueue_reset_pool(b->vq);
+    /* The queue does not get its descriptors back, and 10.0.2 has no call */
+    b->vq->free_head = 0;
+    b->vq->num_free = b->vq->size;
     head = qvirtqueue_add(b->qts, b->vq, b->req, QVTD_BLK_HEADER_SIZE,
                           false, true);
     qvirtqueue_add(b->qts, b->vq, addr, QVTD_BLK_SECTOR, true, true);
