@@ -976,6 +976,22 @@ static void test_pass_through(void)
     stop(&m);
 }
 
+/* Pages of 1 GiB, of which the completion has room for one */
+static void test_pass_through_room(void)
+{
+    const Kind k = { "", "", QVTD_PGTT_PT, 4, .iova = IOVA };
+    Machine m;
+
+    start(&m, &k);
+    qtestdev_set(&m.t, SVM_TESTDEV_ADDR, IOVA);
+    qtestdev_set(&m.t, SVM_TESTDEV_LENGTH, 2 * GiB);
+    qtestdev_set(&m.t, SVM_TESTDEV_FLAGS, 0);
+    qtestdev_set(&m.t, SVM_TESTDEV_ROOM, 1);
+    g_assert_cmpint(qtestdev_call(&m.t, SVM_TESTDEV_TRANSLATE), ==, -ENOMEM);
+    expect_result(&m, 0, IOVA, IOVA, GiB, RW);
+    stop(&m);
+}
+
 /*
  * Legacy mode
  */
@@ -1212,6 +1228,8 @@ int main(int argc, char **argv)
     add_nested();
     add_legacy();
     qtest_add_func("/svm/ats/pass-through-is-identity", test_pass_through);
+    qtest_add_func("/svm/ats/pass-through-stops-where-the-room-does",
+                   test_pass_through_room);
     qtest_add_func("/svm/fault/a-record-says-what-kind-of-request-it-was",
                    test_record);
     qtest_add_func("/svm/fault/faults-overflow-when-no-record-is-free",
