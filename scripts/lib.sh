@@ -216,13 +216,13 @@ patch_mail() {
          !(below && !diff && /^Adds: /)' "$1"
 }
 
-# side_open DIR REF PATCH...: a worktree of that base in which these can be
+# side_open DIR PATCH...: a worktree of the pristine base in which these can be
 # applied.  It holds only the files that they touch: QEMU has ten thousand.
 side_open() {
-    local dir=$1 ref=$2
-    shift 2
+    local dir=$1
+    shift
     side_close "$dir"
-    git -C "$TREE" worktree add -q --no-checkout --detach "$dir" "$ref" || return
+    git -C "$TREE" worktree add -q --no-checkout --detach "$dir" refs/svm/base || return
     {
         printf '/%s\n' VERSION MAINTAINERS
         if [ "$#" -gt 0 ]; then

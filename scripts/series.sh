@@ -29,7 +29,7 @@ make_commits() {
     local -a files patches
     mapfile -t patches < <(queue_patches)
     : >"$BUILD/series.files"
-    side_open "$SIDE" refs/svm/base "${patches[@]}" || return
+    side_open "$SIDE" "${patches[@]}" || return
     for patch in "${patches[@]}"; do
         echo "applying $patch"
         patch_mail "$patch" | side_git am -q --empty=keep --committer-date-is-author-date || return
@@ -77,7 +77,7 @@ export_to() {
 apply_series() {
     local -a mails
     mapfile -t mails < <(find "$1" -name '[0-9]*.patch' ! -name '0000-*' | LC_ALL=C sort)
-    side_open "$SIDE" refs/svm/base "${mails[@]}" || return
+    side_open "$SIDE" "${mails[@]}" || return
     side_git am -q "${mails[@]}"
 }
 

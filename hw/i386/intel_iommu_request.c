@@ -151,21 +151,17 @@ static VTDFaultReason vtd_read_pasid_entry(IntelIOMMUState *s, hwaddr table,
     return vtd_pasid_entry_valid(s, pe) ? 0 : VTD_FR_PASID_TABLE_ENTRY_INV;
 }
 
-VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
-                                       const VTDContextEntry *ce,
-                                       uint32_t pasid, VTDPASIDEntry *pe,
-                                       bool *fpd)
+static VTDFaultReason vtd_find_pasid_entry(IntelIOMMUState *s,
+                                           const VTDContextEntry *ce,
+                                           uint32_t pasid, VTDPASIDEntry *pe,
+                                           bool *fpd)
 {
     bool rid_pasid = pasid == PCI_NO_PASID;
     VTDFaultReason fault;
     uint64_t pdire;
 
-    *pe = (VTDPASIDEntry) {};
     if (rid_pasid) {
         pasid = ce->val[1] & VTD_SM_CONTEXT_ENTRY_RID2PASID_MASK;
-    }
-    if (vtd_sm_context_rsvd_set(s, ce)) {
-        return VTD_FR_SM_CONTEXT_ENTRY_RSVD;
     }
     if (!vtd_pasid_in_directory(ce, pasid)) {
         return rid_pasid ? VTD_FR_SM_RID_PASID : VTD_FR_SM_PASID_TOO_LARGE;
@@ -178,6 +174,17 @@ VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
     fault = vtd_read_pasid_entry(s, pdire, pasid, pe);
     *fpd |= pe->val[0] & VTD_PASID_ENTRY_FPD;
     return fault;
+}
+
+VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
+                                       const VTDContextEntry *ce,
+                                       uint32_t pasid, VTDPASIDEntry *pe,
+                                       bool *fpd)
+{
+    *pe = (VTDPASIDEntry) {};
+    return vtd_sm_context_rsvd_set(s, ce)
+           ? VTD_FR_SM_CONTEXT_ENTRY_RSVD
+           : vtd_find_pasid_entry(s, ce, pasid, pe, fpd);
 }
 
 /* ---- requests */
@@ -248,8 +255,8 @@ static VTDFaultReason vtd_request_read_tables(IntelIOMMUState *s, uint8_t devfn,
         return fault;
     }
     if (scalable) {
-        fault = vtd_svm_get_pasid_entry(s, &ctx->ce, ctx->pasid, &ctx->pe,
-                                        &ctx->fpd);
+        fault = vtd_find_pasid_entry(s, &ctx->ce, ctx->pasid, &ctx->pe,
+                                     &ctx->fpd);
     }
     if (!fault) {
         vtd_cache_insert(s, ctx, generation);

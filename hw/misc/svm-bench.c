@@ -426,6 +426,36 @@ static IOMMUTLBEntry bench_atc_entry(uint64_t i)
     };
 }
 
+typedef void BenchRange(SVMBench *s, uint64_t first, uint64_t n);
+
+static void bench_atc_remove(SVMBench *s, uint64_t first, uint64_t n)
+{
+    pci_atc_invalidate(s->atc, 1, first << 30, ((first + n) << 30) - 1);
+}
+
+static void bench_atc_insert(SVMBench *s, uint64_t first, uint64_t n)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        IOMMUTLBEntry entry = bench_atc_entry(i);
+
+        pci_atc_insert(s->atc, 1, &entry, 1, pci_atc_get_ticket(s->atc));
+    }
+}
+
+static void bench_hash_remove(SVMBench *s, uint64_t first, uint64_t n)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        g_hash_table_remove(s->hash, &i);
+    }
+}
+
+static void bench_hash_insert(SVMBench *s, uint64_t first, uint64_t n)
+{
+    for (uint64_t i = first; i < first + n; i++) {
+        g_hash_table_add(s->hash, g_memdup2(&i, sizeof(i)));
+    }
+}
+
 static int64_t bench_atc_fill(SVMBench *s, BenchThread *t)
 {
     uint64_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_ATC_MAX);
@@ -437,12 +467,8 @@ static int64_t bench_atc_fill(SVMBench *s, BenchThread *t)
     s->hash = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     s->atc_count = count;
     start = get_clock();
-    for (uint64_t i = 0; i < count; i++) {
-        IOMMUTLBEntry entry = bench_atc_entry(i);
-
-        pci_atc_insert(s->atc, 1, &entry, 1, pci_atc_get_ticket(s->atc));
-        g_hash_table_add(s->hash, g_memdup2(&i, sizeof(i)));
-    }
+    bench_atc_insert(s, 0, count);
+    bench_hash_insert(s, 0, count);
     return get_clock() - start;
 }
 
@@ -485,7 +511,8 @@ static int64_t bench_hash_lookup(SVMBench *s, BenchThread *t)
 }
 
 /* The entries that were removed come back, outside the time */
-static int64_t bench_atc_invalidate(SVMBench *s, BenchThread *t)
+static int64_t bench_remove(SVMBench *s, BenchThread *t, BenchRange *remove,
+                            BenchRange *insert)
 {
     uint64_t n = MIN(bench_reg(s, SVM_BENCH_DATA), s->atc_count);
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
@@ -495,36 +522,21 @@ static int64_t bench_atc_invalidate(SVMBench *s, BenchThread *t)
         uint64_t first = bench_random(t) % (s->atc_count - n + 1);
         int64_t start = get_clock();
 
-        pci_atc_invalidate(s->atc, 1, first << 30, ((first + n) << 30) - 1);
+        remove(s, first, n);
         ns += get_clock() - start;
-        for (uint64_t j = first; j < first + n; j++) {
-            IOMMUTLBEntry entry = bench_atc_entry(j);
-
-            pci_atc_insert(s->atc, 1, &entry, 1, pci_atc_get_ticket(s->atc));
-        }
+        insert(s, first, n);
     }
     return ns;
 }
 
-static int64_t bench_hash_remove(SVMBench *s, BenchThread *t)
+static int64_t bench_atc_invalidate(SVMBench *s, BenchThread *t)
 {
-    uint64_t n = MIN(bench_reg(s, SVM_BENCH_DATA), s->atc_count);
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t ns = 0;
+    return bench_remove(s, t, bench_atc_remove, bench_atc_insert);
+}
 
-    for (uint64_t i = 0; i < count && n; i++) {
-        uint64_t first = bench_random(t) % (s->atc_count - n + 1);
-        int64_t start = get_clock();
-
-        for (uint64_t j = first; j < first + n; j++) {
-            g_hash_table_remove(s->hash, &j);
-        }
-        ns += get_clock() - start;
-        for (uint64_t j = first; j < first + n; j++) {
-            g_hash_table_add(s->hash, g_memdup2(&j, sizeof(j)));
-        }
-    }
-    return ns;
+static int64_t bench_hash_remove_range(SVMBench *s, BenchThread *t)
+{
+    return bench_remove(s, t, bench_hash_remove, bench_hash_insert);
 }
 
 /*
@@ -576,7 +588,7 @@ static BenchFunc *const bench_ops[] = {
     [SVM_BENCH_ATC_LOOKUP] = bench_atc_lookup,
     [SVM_BENCH_HASH_LOOKUP] = bench_hash_lookup,
     [SVM_BENCH_ATC_INVALIDATE] = bench_atc_invalidate,
-    [SVM_BENCH_HASH_REMOVE] = bench_hash_remove,
+    [SVM_BENCH_HASH_REMOVE] = bench_hash_remove_range,
     [SVM_BENCH_FILL] = bench_fill,
     [SVM_BENCH_TRIM] = bench_trim,
 };

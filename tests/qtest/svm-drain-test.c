@@ -76,11 +76,26 @@ static void *log_empty(void *opaque)
     return NULL;
 }
 
+/* Whether QEMU's log has trace events; else nothing can hold a request */
+static bool can_hold(void)
+{
+#ifdef CONFIG_TRACE_LOG
+    return true;
+#else
+    g_test_skip("QEMU was built without the log trace backend");
+    return false;
+#endif
+}
+
+/* Returns NULL when the test is skipped. */
 static QVTDSVM *start(Log *log, const char *event)
 {
     g_autofree char *opts = NULL;
     QVTDSVM *f;
 
+    if (!can_hold()) {
+        return NULL;
+    }
     log_init(log);
     opts = g_strdup_printf("-device svm,addr=4 -D %s -trace enable=%s",
                            log->path, event);
@@ -123,39 +138,26 @@ static void expect_drain(QVTDSVM *f, Log *log, unsigned int reason)
     log_fini(log);
 }
 
-/* Whether QEMU's log has trace events; else nothing can hold a request */
-static bool can_hold(void)
-{
-#ifdef CONFIG_TRACE_LOG
-    return true;
-#else
-    g_test_skip("QEMU was built without the log trace backend");
-    return false;
-#endif
-}
-
 static void test_translation_request(void)
 {
-    QVTDSVM *f;
     Log log;
+    QVTDSVM *f = start(&log, "vtd_request_fault");
 
-    if (!can_hold()) {
+    if (!f) {
         return;
     }
-    f = start(&log, "vtd_request_fault");
     qsvm_set_pasid(&f->svm, NO_PROCESS);
     expect_drain(f, &log, VTD_FR_PASID_DIR_ENTRY_P);
 }
 
 static void test_page_request(void)
 {
-    QVTDSVM *f;
     Log log;
+    QVTDSVM *f = start(&log, "vtd_request_fault");
 
-    if (!can_hold()) {
+    if (!f) {
         return;
     }
-    f = start(&log, "vtd_request_fault");
     qvtd_svm_set_context(f, QVTD_SVM_CONTEXT & ~QVTD_CE_PRE);
     expect_drain(f, &log, VTD_FR_SM_PRE_DISABLED);
 }
@@ -165,13 +167,12 @@ static void test_disable(void)
 {
     GThread *thread;
     QVTDFault fault;
-    QVTDSVM *f;
     Log log;
+    QVTDSVM *f = start(&log, "vtd_request_fault");
 
-    if (!can_hold()) {
+    if (!f) {
         return;
     }
-    f = start(&log, "vtd_request_fault");
     qsvm_set_pasid(&f->svm, NO_PROCESS);
     hold_request(f, &log);
     thread = g_thread_new("log", log_empty, &log);
@@ -205,10 +206,10 @@ static void test_change_of_mode(void)
     QVTDSVM *f;
     Log log;
 
-    if (!can_hold()) {
+    f = start(&log, "vtd_ats_result");
+    if (!f) {
         return;
     }
-    f = start(&log, "vtd_ats_result");
     table = qvtd_svm_add_process(f, RID_PASID);
     qvtd_fs_map(f->v, table, BEFORE, qvtd_alloc_page(f->v), 1, QVTD_FS_USER_RW);
     qvtd_fs_map(f->v, table, BEHIND, qvtd_alloc_page(f->v), 1, QVTD_FS_USER_RW);
