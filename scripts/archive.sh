@@ -10,7 +10,7 @@ APT_DIR=$BUILD/apt
 APT_OPTIONS=()
 
 # The suite that has the release line of QEMU which the series is for.
-export QEMU_SUITE=trixie QEMU_WANTED='10.0.x, 10.0.2 or later'
+export QEMU_SUITE=trixie QEMU_WANTED='10.0.x, later than 10.0.2'
 
 # archive_candidates SUITE: "URI SOURCES-FILE ENTRY" of each source that serves
 # the running suite, Debian's own first; for a security suite, those of its
@@ -147,7 +147,7 @@ install_packages() {
 # ---- versions of QEMU
 
 version_fits() {
-    [[ $1 =~ ^10\.0\.([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -ge 2 ] && [ "${BASH_REMATCH[1]}" -lt 50 ]
+    [[ $1 =~ ^10\.0\.([0-9]+)$ ]] && [ "${BASH_REMATCH[1]}" -gt 2 ] && [ "${BASH_REMATCH[1]}" -lt 50 ]
 }
 
 # upstream_version 1:10.0.13+ds-0+deb13u1 -> 10.0.13

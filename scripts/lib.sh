@@ -250,7 +250,7 @@ jobs_count() {
 use_ccache() {
     export CCACHE_DIR=${CCACHE_DIR:-$BUILD/ccache}
     export CCACHE_BASEDIR=$BUILD CCACHE_NOHASHDIR=1
-    export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
+    export CCACHE_DEPEND=1 CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-4G}
 }
 
 # ---- QEMU and its tests

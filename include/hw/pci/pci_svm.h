@@ -39,6 +39,8 @@
 #define QEMU_PCI_SVM_H
 
 #include "system/memory.h"
+#include "hw/pci/pcie_ats.h"
+#include "hw/pci/pcie_pasid.h"
 #include "hw/pci/pcie_pri.h"
 
 typedef struct PCISVMState PCISVMState;
