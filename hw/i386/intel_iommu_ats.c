@@ -22,6 +22,7 @@ typedef struct ATSRequest {
     IOMMUAccessFlags wanted;
     hwaddr next;                /* behind the results; 0 is the very end */
     size_t count;               /* results stored */
+    uint32_t errors;            /* of them */
 } ATSRequest;
 
 static bool ats_lacks_permission(const ATSRequest *r, IOMMUAccessFlags perm)
@@ -33,8 +34,17 @@ static bool ats_lacks_permission(const ATSRequest *r, IOMMUAccessFlags perm)
            (req->exec_req && !(perm & IOMMU_EXEC));
 }
 
+/* Kept out of what every page goes through */
+static G_NO_INLINE void ats_trace(const ATSRequest *r,
+                                  const IOMMUTLBEntry *entry)
+{
+    trace_vtd_ats_result(r->ctx->sid, r->req->pasid, entry->iova,
+                         entry->translated_addr, entry->addr_mask,
+                         entry->perm);
+}
+
 /* Store what holds for the block around m->addr. */
-static int ats_store(ATSRequest *r, const VTDMapping *m)
+static inline QEMU_ALWAYS_INLINE int ats_store(ATSRequest *r, const VTDMapping *m)
 {
     IOMMUTLBEntry *entry;
 
@@ -51,9 +61,10 @@ static int ats_store(ATSRequest *r, const VTDMapping *m)
         .pasid = r->req->pasid,
     };
     r->next = (m->addr | m->mask) + 1;
-    *r->req->err_count += ats_lacks_permission(r, m->perm);
-    trace_vtd_ats_result(r->ctx->sid, r->req->pasid, entry->iova,
-                         entry->translated_addr, m->mask, m->perm);
+    r->errors += ats_lacks_permission(r, m->perm);
+    if (trace_event_get_state_backends(TRACE_VTD_ATS_RESULT)) {
+        ats_trace(r, entry);
+    }
     return 0;
 }
 
@@ -134,6 +145,7 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
         ret = -EFAULT;
     } else {
         ret = ats_serve(&r) ?: r.count;
+        *req->err_count = r.errors;
     }
     vtd_request_end(s, &ctx);
     return ret;

@@ -118,6 +118,26 @@ void vtd_pasid_init(IntelIOMMUState *s)
     vtd_cache_init(s);
 }
 
+/*
+ * Nobody looks at the region through QOM: it has no owner and no name, and
+ * goes without properties, which would be the greater part of a PASID's KiB.
+ */
+static void vtd_init_region(VTDPASIDRegion *region)
+{
+    static const char *const properties[] = {
+        "container", "addr", "priority", "size",
+    };
+    Object *obj = OBJECT(&region->iommu);
+
+    memory_region_init_iommu(&region->iommu, sizeof(region->iommu),
+                             TYPE_VTD_PASID_REGION, NULL, NULL, UINT64_MAX);
+    for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
+        if (object_property_find(obj, properties[i])) {
+            object_property_del(obj, properties[i]);
+        }
+    }
+}
+
 IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
                                         int devfn, uint32_t pasid)
 {
@@ -135,10 +155,7 @@ IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
         *region = (VTDPASIDRegion) {
             .s = s, .bus = bus, .devfn = devfn, .pasid = pasid,
         };
-        /* Without owner and name: a QOM child per PASID would cost KiBs. */
-        memory_region_init_iommu(&region->iommu, sizeof(region->iommu),
-                                 TYPE_VTD_PASID_REGION, NULL, NULL,
-                                 UINT64_MAX);
+        vtd_init_region(region);
         g_hash_table_insert(fn->pasids, GUINT_TO_POINTER(pasid), region);
     }
     region->users++;
@@ -248,11 +265,14 @@ bool vtd_process_pasid_cache_desc(IntelIOMMUState *s, VTDInvDesc *desc)
     vtd_cache_drop(s);
     /*
      * The address spaces are as many as there are functions, whatever number
-     * of PASIDs is in use.
+     * of PASIDs is in use. One that is translated notices at its next request
+     * that it passes through now; the others have to hear of it.
      */
     g_hash_table_iter_init(&iter, s->vtd_address_spaces);
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&as)) {
-        vtd_switch_address_space(as);
+        if (!as->iommu.parent_obj.enabled) {
+            vtd_switch_address_space(as);
+        }
     }
     return true;
 }

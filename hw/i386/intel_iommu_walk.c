@@ -42,8 +42,10 @@ typedef struct Walk {
 /* A page of a paging structure, read without a copy */
 typedef struct WalkTable {
     hwaddr addr;
-    const uint64_t *entries;
+    uint64_t *entries;
     bool writable;
+    MemoryRegion *mr;           /* where the page is */
+    hwaddr offset;
 } WalkTable;
 
 /* What the levels above an entry leave of its permissions */
@@ -177,6 +179,8 @@ static bool walk_map_ram(hwaddr addr, WalkTable *table)
     }
     table->addr = addr;
     table->writable = memory_access_is_direct(mr, true, walk_attrs);
+    table->mr = mr;
+    table->offset = offset;
     table->entries = memory_region_get_ram_ptr(mr) + offset;
     return true;
 }
@@ -354,24 +358,23 @@ static VTDFaultReason walk_denied(const Walk *w, IOMMUAccessFlags perm)
 static int walk_table(Walk *w, hwaddr addr_of_table, unsigned level,
                       WalkPermissions upper, hwaddr *addr, hwaddr last);
 
-/*
- * Set Accessed, and Dirty where a write is granted. *@again when the entry
- * changed under our hands and must be looked at again.
- */
+/* What is set in an entry that is used; Dirty where a write is granted */
+static uint64_t walk_use_flags(const Walk *w, bool dirty)
+{
+    if (!w->stage.first) {
+        return 0;       /* The second stage has no such bits without SSADS. */
+    }
+    return VTD_FL_A | (dirty ? VTD_FL_D : 0) |
+           (w->control & VTD_SM_PASID_EAFE ? WALK_FS_EA : 0);
+}
+
+/* *@again when the entry changed under our hands: look at it again. */
 static VTDFaultReason walk_mark_used(Walk *w, const WalkTable *table,
                                      unsigned index, uint64_t entry,
                                      bool dirty, bool *again)
 {
-    uint64_t flags = VTD_FL_A | (dirty ? VTD_FL_D : 0);
-    int ret;
+    int ret = walk_set_flags(table, index, entry, walk_use_flags(w, dirty));
 
-    if (!w->stage.first) {
-        return 0;       /* The second stage has no such bits without SSADS. */
-    }
-    if (w->control & VTD_SM_PASID_EAFE) {
-        flags |= WALK_FS_EA;
-    }
-    ret = walk_set_flags(table, index, entry, flags);
     *again = ret == -EAGAIN && w->retries && w->retries--;
     if (!ret || *again) {
         return 0;
@@ -471,6 +474,98 @@ static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
                       MIN(last, *addr | m.mask));
 }
 
+/* ---- neighbouring pages */
+
+/*
+ * What the bits of an entry beside its address yield. Neighbours have the same
+ * bits as a rule, and nothing is worked out twice for them.
+ */
+typedef struct WalkPages {
+    uint64_t address_mask;
+    uint64_t bits;
+    uint64_t flags;             /* that are to be set */
+    VTDMapping mapping;
+    bool marked;                /* some entry */
+} WalkPages;
+
+/* False of what walk_entry() has to look at */
+static bool walk_learn_page(const Walk *w, WalkPermissions p, uint64_t bits,
+                            WalkPages *pages)
+{
+    VTDMapping *m = &pages->mapping;
+
+    *m = (VTDMapping) { .mask = VTD_PAGE_SIZE - 1 };
+    pages->flags = 0;
+    pages->bits = UINT64_MAX;       /* of no entry */
+    if (!walk_is_present(w, bits)) {
+        m->fault = walk_not_present(w);
+    } else if (walk_check_reserved(w, bits, VTD_PT_LEVEL)) {
+        return false;
+    } else {
+        walk_restrict(w, &p, bits);
+        walk_leaf(w, bits, &p, 0, m);
+        if (!m->fault) {
+            pages->flags = walk_use_flags(w, m->perm & IOMMU_WO) & ~bits;
+        }
+    }
+    pages->bits = bits;
+    return true;
+}
+
+static bool walk_mark_page(const WalkTable *table, unsigned index,
+                           uint64_t entry, WalkPages *pages)
+{
+    if (!pages->flags) {
+        return true;
+    }
+    pages->marked |= table->writable;
+    return table->writable &&
+           vtd_pte_cmpxchg(&table->entries[index], cpu_to_le64(entry),
+                           cpu_to_le64(entry | pages->flags));
+}
+
+/* As walk_entry() of the last level, which does what is not the rule */
+static int walk_page(Walk *w, const WalkTable *table, WalkPages *pages,
+                     const WalkPermissions *upper, hwaddr *addr, hwaddr last)
+{
+    VTDMapping *m = &pages->mapping;
+    unsigned index = extract64(*addr, VTD_PAGE_SHIFT, VTD_LEVEL_BITS);
+    uint64_t entry = le64_to_cpu(qatomic_read_u64(&table->entries[index]));
+    uint64_t bits = entry & ~pages->address_mask;
+
+    if (bits != pages->bits && !walk_learn_page(w, *upper, bits, pages)) {
+        return walk_entry(w, table, VTD_PT_LEVEL, *upper, addr, last);
+    }
+    m->addr = *addr;
+    m->target = entry & pages->address_mask;
+    if (!w->room ||
+        (m->perm && (vtd_overlaps_interrupts(m->target, 0) ||
+                     !walk_mark_page(table, index, entry, pages)))) {
+        return walk_entry(w, table, VTD_PT_LEVEL, *upper, addr, last);
+    }
+    w->room--;
+    *addr = (*addr | m->mask) + 1;
+    return w->emit(w->opaque, m);
+}
+
+static int walk_pages(Walk *w, const WalkTable *table,
+                      const WalkPermissions *upper, hwaddr *addr, hwaddr last)
+{
+    WalkPages pages = {
+        .address_mask = walk_phys_mask(w->s) & VTD_PAGE_MASK_4K,
+        .bits = UINT64_MAX,
+    };
+    int ret;
+
+    do {
+        ret = walk_page(w, table, &pages, upper, addr, last);
+    } while (!ret && *addr && *addr <= last);
+    if (pages.marked) {
+        memory_region_set_dirty(table->mr, table->offset, VTD_PAGE_SIZE);
+    }
+    return ret;
+}
+
 /* Serve *@addr to @last, all of which one table covers, from that table. */
 static int walk_table(Walk *w, hwaddr table_addr, unsigned level,
                       WalkPermissions upper, hwaddr *addr, hwaddr last)
@@ -482,6 +577,9 @@ static int walk_table(Walk *w, hwaddr table_addr, unsigned level,
     fault = walk_map_table(w, table_addr, level == w->stage.levels, &table);
     if (fault) {
         return walk_emit_fault(w, addr, walk_level_mask(level + 1), fault);
+    }
+    if (level == VTD_PT_LEVEL && !w->second) {
+        return walk_pages(w, &table, &upper, addr, last);
     }
     do {
         ret = walk_entry(w, &table, level, upper, addr, last);

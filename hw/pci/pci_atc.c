@@ -12,7 +12,6 @@
 #include "qemu/interval-tree.h"
 #include "qemu/lockable.h"
 #include "qemu/thread.h"
-#include "qemu/xxhash.h"
 #include "hw/pci/pci_atc.h"
 #include "trace.h"
 
@@ -24,6 +23,12 @@
 /* Entries that one eviction looks at before it takes the oldest. */
 #define PCI_ATC_EVICT_SCAN 16
 
+/* Sizes that a lookup looks for at a time; IOMMUs have three or four */
+#define PCI_ATC_PROBES 4
+
+/* Entries that an invalidation has in the processor's cache at a time */
+#define PCI_ATC_DROP_BATCH 16
+
 /* The translations of one PASID, ordered by address; there while it has any */
 typedef struct PCIATCSpace {
     IntervalTreeRoot tree;
@@ -33,12 +38,40 @@ typedef struct PCIATCSpace {
 typedef struct PCIATCEntry {
     IntervalTreeNode node;
     PCIATCSpace *space;
+    uint64_t hash;
     struct PCIATCEntry *hash_next;
     QTAILQ_ENTRY(PCIATCEntry) age;
     hwaddr translated_addr;
     IOMMUAccessFlags perm;
     bool recent;
 } PCIATCEntry;
+
+/*
+ * The entries whose hashes lead here. What a lookup wants of the first stands
+ * in the bucket, and of the others a bit of each hash, so that a lookup misses
+ * the processor's cache once, as a rule.
+ */
+typedef struct PCIATCBucket {
+    PCIATCEntry *first;
+    hwaddr start;
+    hwaddr translated_addr;
+    uint32_t pasid;
+    uint8_t size_bit;
+    uint8_t perm;
+    bool recent;                /* in place of the first entry's */
+    uint8_t others;
+} PCIATCBucket;
+
+QEMU_BUILD_BUG_ON(sizeof(PCIATCBucket) > 32);
+
+/* What is looked for */
+typedef struct PCIATCKey {
+    uint64_t hash;
+    hwaddr start;
+    uint32_t pasid;
+    unsigned size_bit;
+    bool priv;
+} PCIATCKey;
 
 /* What an invalidation covers */
 typedef struct PCIATCScope {
@@ -56,8 +89,9 @@ struct PCIATC {
     size_t max_entries;
     size_t count;
     GHashTable *spaces;
-    PCIATCEntry **buckets;
-    size_t bucket_mask;
+    PCIATCBucket *buckets;
+    unsigned bucket_bits;       /* log2 of their number */
+    uint64_t factors[2];        /* of the hash */
     QTAILQ_HEAD(, PCIATCEntry) by_age;
     /* Bit n - 1 is set while there are entries of 2^n bytes. */
     uint64_t sizes;
@@ -79,40 +113,137 @@ static unsigned atc_size_bit(uint64_t mask)
     return ctz64(~(mask >> 1));
 }
 
-static PCIATCEntry **atc_bucket(PCIATC *atc, uint32_t pasid, hwaddr start,
-                                uint64_t mask, bool priv)
-{
-    uint64_t kind = ((uint64_t)pasid << 32) | (atc_size_bit(mask) << 1) | priv;
-
-    return &atc->buckets[qemu_xxhash4(start, kind) & atc->bucket_mask];
-}
-
 static bool atc_is_priv(IOMMUAccessFlags perm)
 {
     return perm & IOMMU_PRIV;
 }
 
-static PCIATCEntry *atc_find(PCIATC *atc, uint32_t pasid, hwaddr start,
-                             uint64_t mask, bool priv)
+/*
+ * The upper bits of the hash are good. Its factors are random, so that nobody
+ * can choose addresses that share a bucket.
+ */
+static PCIATCKey atc_key(const PCIATC *atc, uint32_t pasid, hwaddr start,
+                         unsigned size_bit, bool priv)
 {
-    PCIATCEntry *e = *atc_bucket(atc, pasid, start, mask, priv);
+    uint64_t kind = ((uint64_t)pasid << 32) | (size_bit << 1) | priv;
+    uint64_t hash = start * atc->factors[0] + kind * atc->factors[1];
 
-    while (e && (e->node.start != start || atc_entry_mask(e) != mask ||
-                 e->space->pasid != pasid || atc_is_priv(e->perm) != priv)) {
+    return (PCIATCKey) {
+        .hash = (hash ^ hash >> 32) * atc->factors[1],
+        .start = start, .pasid = pasid, .size_bit = size_bit, .priv = priv,
+    };
+}
+
+static PCIATCBucket *atc_bucket(const PCIATC *atc, uint64_t hash)
+{
+    return &atc->buckets[hash >> 32 >> (32 - atc->bucket_bits)];
+}
+
+/* Of bits that the entries of a bucket do not share */
+static uint8_t atc_filter(uint64_t hash)
+{
+    return 1 << extract64(hash, 32, 3);
+}
+
+static bool atc_first_is(const PCIATCBucket *bucket, const PCIATCKey *key)
+{
+    return bucket->first && bucket->start == key->start &&
+           bucket->pasid == key->pasid && bucket->size_bit == key->size_bit &&
+           atc_is_priv(bucket->perm) == key->priv;
+}
+
+static PCIATCEntry *atc_find_other(const PCIATCBucket *bucket,
+                                   const PCIATCKey *key)
+{
+    PCIATCEntry *e;
+
+    if (!(bucket->others & atc_filter(key->hash))) {
+        return NULL;
+    }
+    e = bucket->first->hash_next;
+    while (e && (e->hash != key->hash || e->node.start != key->start ||
+                 e->space->pasid != key->pasid ||
+                 atc_size_bit(atc_entry_mask(e)) != key->size_bit ||
+                 atc_is_priv(e->perm) != key->priv)) {
         e = e->hash_next;
     }
     return e;
 }
 
+static PCIATCEntry *atc_find(const PCIATC *atc, const PCIATCKey *key)
+{
+    PCIATCBucket *bucket = atc_bucket(atc, key->hash);
+
+    return atc_first_is(bucket, key) ? bucket->first
+                                     : atc_find_other(bucket, key);
+}
+
+/* After the first entry, or what it says, has changed */
+static void atc_show_first(PCIATCBucket *bucket)
+{
+    const PCIATCEntry *e = bucket->first;
+
+    if (e) {
+        bucket->start = e->node.start;
+        bucket->translated_addr = e->translated_addr;
+        bucket->pasid = e->space->pasid;
+        bucket->size_bit = atc_size_bit(atc_entry_mask(e));
+        bucket->perm = e->perm;
+        bucket->recent = e->recent;
+    }
+}
+
+static void atc_hash_insert(PCIATC *atc, PCIATCEntry *e)
+{
+    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
+    PCIATCEntry *old = bucket->first;
+
+    if (old) {
+        old->recent = bucket->recent;
+        bucket->others |= atc_filter(old->hash);
+    }
+    e->hash_next = old;
+    bucket->first = e;
+    atc_show_first(bucket);
+}
+
 static void atc_hash_remove(PCIATC *atc, PCIATCEntry *e)
 {
-    PCIATCEntry **p = atc_bucket(atc, e->space->pasid, e->node.start,
-                                 atc_entry_mask(e), atc_is_priv(e->perm));
+    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
+    PCIATCEntry **p = &bucket->first;
 
-    while (*p != e) {
-        p = &(*p)->hash_next;
+    bucket->first->recent = bucket->recent;
+    bucket->others = 0;
+    while (*p) {
+        if (*p == e) {
+            *p = e->hash_next;
+        } else {
+            bucket->others |= p != &bucket->first ? atc_filter((*p)->hash) : 0;
+            p = &(*p)->hash_next;
+        }
     }
-    *p = e->hash_next;
+    atc_show_first(bucket);
+}
+
+static void atc_grant(PCIATC *atc, PCIATCEntry *e, IOMMUAccessFlags perm)
+{
+    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
+
+    e->perm |= perm;
+    if (bucket->first == e) {
+        bucket->perm = e->perm;
+    }
+}
+
+/* Was it looked up since the last call? */
+static bool atc_take_recent(PCIATC *atc, PCIATCEntry *e)
+{
+    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
+    bool *recent = bucket->first == e ? &bucket->recent : &e->recent;
+    bool ret = *recent;
+
+    *recent = false;
+    return ret;
 }
 
 static PCIATCSpace *atc_get_space(PCIATC *atc, uint32_t pasid)
@@ -149,8 +280,6 @@ static void atc_remove(PCIATC *atc, PCIATCEntry *e)
 static void atc_add(PCIATC *atc, uint32_t pasid, hwaddr start, uint64_t mask,
                     hwaddr translated_addr, IOMMUAccessFlags perm)
 {
-    PCIATCEntry **bucket = atc_bucket(atc, pasid, start, mask,
-                                      atc_is_priv(perm));
     unsigned bit = atc_size_bit(mask);
     PCIATCEntry *e = g_new0(PCIATCEntry, 1);
 
@@ -159,9 +288,9 @@ static void atc_add(PCIATC *atc, uint32_t pasid, hwaddr start, uint64_t mask,
     e->translated_addr = translated_addr;
     e->perm = perm;
     e->space = atc_get_space(atc, pasid);
+    e->hash = atc_key(atc, pasid, start, bit, atc_is_priv(perm)).hash;
     interval_tree_insert(&e->node, &e->space->tree);
-    e->hash_next = *bucket;
-    *bucket = e;
+    atc_hash_insert(atc, e);
     QTAILQ_INSERT_TAIL(&atc->by_age, e, age);
     atc->size_count[bit]++;
     atc->sizes |= 1ULL << bit;
@@ -173,8 +302,7 @@ static void atc_evict_one(PCIATC *atc)
 {
     PCIATCEntry *e = QTAILQ_FIRST(&atc->by_age);
 
-    for (int i = 0; i < PCI_ATC_EVICT_SCAN && e->recent; i++) {
-        e->recent = false;
+    for (int i = 0; i < PCI_ATC_EVICT_SCAN && atc_take_recent(atc, e); i++) {
         QTAILQ_REMOVE(&atc->by_age, e, age);
         QTAILQ_INSERT_TAIL(&atc->by_age, e, age);
         e = QTAILQ_FIRST(&atc->by_age);
@@ -220,11 +348,12 @@ static void atc_enter(PCIATC *atc, uint32_t pasid, const IOMMUTLBEntry *entry)
     hwaddr mask = entry->addr_mask;
     hwaddr start = entry->iova & ~mask;
     hwaddr translated_addr = entry->translated_addr & ~mask;
-    PCIATCEntry *e = atc_find(atc, pasid, start, mask,
-                              atc_is_priv(entry->perm));
+    PCIATCKey key = atc_key(atc, pasid, start, atc_size_bit(mask),
+                            atc_is_priv(entry->perm));
+    PCIATCEntry *e = atc_find(atc, &key);
 
     if (e && e->translated_addr == translated_addr) {
-        e->perm |= entry->perm;
+        atc_grant(atc, e, entry->perm);
         return;
     }
     if (e) {
@@ -267,43 +396,74 @@ size_t pci_atc_insert(PCIATC *atc, uint32_t pasid,
     return entered;
 }
 
-static PCIATCEntry *atc_match(PCIATC *atc, uint32_t pasid, hwaddr iova,
-                              IOMMUAccessFlags need)
+/* What the bucket has for @key, if that grants what is needed */
+static bool atc_probe(PCIATCBucket *bucket, const PCIATCKey *key,
+                      IOMMUAccessFlags need, IOMMUTLBEntry *entry)
 {
-    for (uint64_t sizes = atc->sizes; sizes; sizes &= sizes - 1) {
-        uint64_t mask = UINT64_MAX >> (63 - ctz64(sizes));
-        PCIATCEntry *e = atc_find(atc, pasid, iova & ~mask, mask,
-                                  atc_is_priv(need));
+    PCIATCEntry *e;
 
-        if (e && (e->perm & need) == need) {
-            return e;
+    entry->iova = key->start;
+    entry->addr_mask = UINT64_MAX >> (63 - key->size_bit);
+    if (atc_first_is(bucket, key)) {
+        entry->translated_addr = bucket->translated_addr;
+        entry->perm = bucket->perm;
+        bucket->recent = true;
+        return (entry->perm & need) == need;
+    }
+    e = atc_find_other(bucket, key);
+    if (!e) {
+        return false;
+    }
+    entry->translated_addr = e->translated_addr;
+    entry->perm = e->perm;
+    e->recent = true;
+    return (entry->perm & need) == need;
+}
+
+/*
+ * Look for an address among the entries of some sizes, a bit each. The buckets
+ * are under way from memory before the first is looked at.
+ */
+static bool atc_match(PCIATC *atc, uint32_t pasid, hwaddr iova,
+                      IOMMUAccessFlags need, uint64_t sizes,
+                      IOMMUTLBEntry *entry)
+{
+    PCIATCKey keys[PCI_ATC_PROBES];
+    unsigned n = 0;
+
+    for (; sizes && n < PCI_ATC_PROBES; sizes &= sizes - 1) {
+        unsigned bit = ctz64(sizes);
+
+        keys[n] = atc_key(atc, pasid, iova & ~(UINT64_MAX >> (63 - bit)), bit,
+                          atc_is_priv(need));
+        __builtin_prefetch(atc_bucket(atc, keys[n++].hash));
+    }
+    for (unsigned i = 0; i < n; i++) {
+        if (atc_probe(atc_bucket(atc, keys[i].hash), &keys[i], need, entry)) {
+            return true;
         }
     }
-    return NULL;
+    return sizes && atc_match(atc, pasid, iova, need, sizes, entry);
 }
 
 bool pci_atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
                     IOMMUAccessFlags need, IOMMUTLBEntry *entry,
                     PCIATCTicket *ticket)
 {
-    PCIATCEntry *e;
+    IOMMUTLBEntry found = { .pasid = pasid };
+    bool hit;
 
-    QEMU_LOCK_GUARD(&atc->lock);
-    e = atc_match(atc, pasid, iova, need);
-    trace_pci_atc_lookup(atc, pasid, iova, need, e != NULL);
-    if (!e) {
-        return false;
+    WITH_QEMU_LOCK_GUARD(&atc->lock) {
+        hit = atc_match(atc, pasid, iova, need, atc->sizes, &found);
+        if (hit) {
+            *ticket = atc->seq;
+        }
     }
-    e->recent = true;
-    *entry = (IOMMUTLBEntry) {
-        .iova = e->node.start,
-        .addr_mask = atc_entry_mask(e),
-        .translated_addr = e->translated_addr,
-        .perm = e->perm,
-        .pasid = pasid,
-    };
-    *ticket = atc->seq;
-    return true;
+    trace_pci_atc_lookup(atc, pasid, iova, need, hit);
+    if (hit) {
+        *entry = found;
+    }
+    return hit;
 }
 
 bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
@@ -366,21 +526,38 @@ static void atc_wait_unused(PCIATC *atc, const PCIATCScope *scope)
     atc->waiters--;
 }
 
+/* Remove some entries, which need not be in order, and are in no cache yet. */
+static size_t atc_drop_batch(PCIATC *atc, PCIATCSpace *space,
+                             const PCIATCScope *scope)
+{
+    PCIATCEntry *batch[PCI_ATC_DROP_BATCH];
+    IntervalTreeNode *node;
+    size_t n = 0;
+
+    node = interval_tree_iter_first(&space->tree, scope->first, scope->last);
+    while (node && n < PCI_ATC_DROP_BATCH) {
+        batch[n] = container_of(node, PCIATCEntry, node);
+        __builtin_prefetch(atc_bucket(atc, batch[n++]->hash), 1);
+        node = interval_tree_iter_next(node, scope->first, scope->last);
+    }
+    for (size_t i = 0; i < n; i++) {
+        atc_remove(atc, batch[i]);
+    }
+    return n;
+}
+
 static size_t atc_drop_range(PCIATC *atc, const PCIATCScope *scope)
 {
-    PCIATCSpace *space = g_hash_table_lookup(atc->spaces,
-                                             GUINT_TO_POINTER(scope->pasid));
-    IntervalTreeNode *node, *next;
-    size_t dropped = 0;
+    PCIATCSpace *space;
+    size_t n, dropped = 0;
 
-    node = space ? interval_tree_iter_first(&space->tree, scope->first,
-                                            scope->last) : NULL;
-    while (node) {
-        next = interval_tree_iter_next(node, scope->first, scope->last);
-        atc_remove(atc, container_of(node, PCIATCEntry, node));
-        node = next;
-        dropped++;
-    }
+    do {
+        /* It goes with its last entry. */
+        space = g_hash_table_lookup(atc->spaces,
+                                    GUINT_TO_POINTER(scope->pasid));
+        n = space ? atc_drop_batch(atc, space, scope) : 0;
+        dropped += n;
+    } while (n == PCI_ATC_DROP_BATCH);
     return dropped;
 }
 
@@ -436,12 +613,13 @@ size_t pci_atc_count(PCIATC *atc)
 PCIATC *pci_atc_new(size_t max_entries)
 {
     PCIATC *atc = g_new0(PCIATC, 1);
-    size_t buckets;
 
     atc->max_entries = MIN(MAX(max_entries, 1), PCI_ATC_ENTRIES_MAX);
-    buckets = pow2ceil(atc->max_entries);
-    atc->buckets = g_new0(PCIATCEntry *, buckets);
-    atc->bucket_mask = buckets - 1;
+    atc->bucket_bits = ctz64(pow2ceil(atc->max_entries));
+    atc->buckets = g_new0(PCIATCBucket, 1 << atc->bucket_bits);
+    for (size_t i = 0; i < ARRAY_SIZE(atc->factors); i++) {
+        atc->factors[i] = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
+    }
     atc->spaces = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     QTAILQ_INIT(&atc->by_age);
     QLIST_INIT(&atc->uses);

@@ -309,6 +309,127 @@ static void test_range(const void *data)
 }
 
 /* Never translated, whatever is mapped there (3.15) */
+/* What a request said of a page, and what it left of the page's entry */
+typedef struct Page {
+    uint64_t result[4];
+    uint64_t pte;
+} Page;
+
+/* Entries of pages, as a first stage has them, and for a second stage */
+static const struct {
+    uint64_t first;
+    uint64_t second;
+} neighbours[] = {
+    { QVTD_FS_USER_RW, QVTD_SS_RW },
+    { QVTD_FS_USER_RW, QVTD_SS_RW },
+    { QVTD_FS_USER_RO, QVTD_SS_R },
+    { QVTD_FS_USER_RO, QVTD_SS_R },
+    { 0, 0 },
+    { 0, 0 },
+    { QVTD_FS_USER_RW | QVTD_FS_A | QVTD_FS_D, QVTD_SS_W },
+    { QVTD_FS_USER_RW | QVTD_FS_A | QVTD_FS_D, QVTD_SS_W },
+    { QVTD_FS_USER_RW | QVTD_FS_A, QVTD_SS_RW },
+    { QVTD_FS_P | QVTD_FS_RW, QVTD_SS_R },
+    { QVTD_FS_USER_RO | QVTD_FS_A | QVTD_FS_XD, QVTD_SS_RW },
+};
+
+#define NEIGHBOURS  (8 * ARRAY_SIZE(neighbours))
+
+static uint64_t neighbour_pte(Machine *m, unsigned int n)
+{
+    return qvtd_pte_addr(m->v, m->table, m->k->iova + n * PAGE, 1);
+}
+
+static void map_neighbours(Machine *m)
+{
+    for (unsigned int n = 0; n < NEIGHBOURS; n++) {
+        unsigned int i = n % ARRAY_SIZE(neighbours);
+        uint64_t flags = is_first(m->k) ? neighbours[i].first
+                                        : neighbours[i].second;
+
+        map_flags(m, m->k->iova + n * PAGE, PA + (n ^ 5) * PAGE, 1, flags);
+        if (!flags) {
+            qtest_writeq(m->t.qts, neighbour_pte(m, n), 0);
+        }
+    }
+}
+
+static void read_neighbour(Machine *m, unsigned int result, unsigned int n,
+                           Page *page)
+{
+    QTestdev *t = &m->t;
+
+    page->result[0] = qtestdev_result(t, result, SVM_TESTDEV_RESULT_IOVA);
+    page->result[1] = qtestdev_result(t, result, SVM_TESTDEV_RESULT_MASK);
+    page->result[2] = qtestdev_result(t, result, SVM_TESTDEV_RESULT_ADDR);
+    page->result[3] = qtestdev_result(t, result, SVM_TESTDEV_RESULT_PERM);
+    page->pte = qtest_readq(t->qts, neighbour_pte(m, n));
+}
+
+/* A request for many pages says of each what one for that page says. */
+static void check_neighbours(Machine *m, unsigned int flags)
+{
+    Page alone[NEIGHBOURS] = { }, page = { };
+    unsigned int errors = 0;
+
+    map_neighbours(m);
+    for (unsigned int n = 0; n < NEIGHBOURS; n++) {
+        g_assert_cmpint(translate(m, m->k->iova + n * PAGE, flags), ==, 1);
+        read_neighbour(m, 0, n, &alone[n]);
+        errors += qtestdev_reg(&m->t, SVM_TESTDEV_ERRORS);
+    }
+    map_neighbours(m);
+    g_assert_cmpint(qtestdev_translate(&m->t, m->k->iova, NEIGHBOURS * PAGE,
+                                       flags), ==, NEIGHBOURS);
+    g_assert_cmpint(qtestdev_reg(&m->t, SVM_TESTDEV_ERRORS), ==, errors);
+    for (unsigned int n = 0; n < NEIGHBOURS; n++) {
+        read_neighbour(m, n, n, &page);
+        g_assert_cmpmem(&page, sizeof(page), &alone[n], sizeof(page));
+    }
+}
+
+static void test_neighbours(const void *data)
+{
+    const Kind *k = data;
+    Machine m;
+
+    start(&m, k);
+    check_neighbours(&m, 0);
+    check_neighbours(&m, NO_WRITE);
+    if (!k->rid) {
+        check_neighbours(&m, EXEC);
+        check_neighbours(&m, PRIV);
+    }
+    stop(&m);
+}
+
+/* Between pages that are translated a page is broken, and no other. */
+static void test_neighbour_broken(void)
+{
+    Machine m;
+
+    start(&m, &first_stage);
+    for (unsigned int n = 0; n < 6; n++) {
+        map(&m, IOVA + n * PAGE, n == 2 ? 0xfee00000 : PA + n * PAGE, 1, true);
+    }
+    g_assert_cmpint(qtestdev_translate(&m.t, IOVA, 6 * PAGE, 0), ==, 6);
+    for (unsigned int n = 0; n < 6; n++) {
+        expect_result(&m, n, IOVA + n * PAGE, n == 2 ? 0 : PA + n * PAGE,
+                      PAGE, n == 2 ? NONE : RW);
+    }
+    take_fault(&m, VTD_FR_SM_INTERRUPT_ADDR);
+    change_pte(&m, m.table, IOVA + 2 * PAGE, 1, UINT64_MAX,
+               (1ULL << 50) | QVTD_FS_USER_RW);
+    change_pte(&m, m.table, IOVA + 3 * PAGE, 1, QVTD_FS_RW, 0);
+    g_assert_cmpint(qtestdev_translate(&m.t, IOVA, 6 * PAGE, 0), ==, 6);
+    expect_result(&m, 1, IOVA + PAGE, PA + PAGE, PAGE, RW);
+    expect_result(&m, 2, IOVA + 2 * PAGE, 0, PAGE, NONE);
+    expect_result(&m, 3, IOVA + 3 * PAGE, PA + 3 * PAGE, PAGE, RO);
+    expect_result(&m, 4, IOVA + 4 * PAGE, PA + 4 * PAGE, PAGE, RW);
+    take_fault(&m, VTD_FR_FS_PAGING_ENTRY_RSVD);
+    stop(&m);
+}
+
 static void test_interrupts(const void *data)
 {
     const Kind *k = data;
@@ -398,6 +519,7 @@ typedef struct Common {
 static const Common commons[] = {
     { "/svm/ats/%s/pages-of-all-sizes-are-translated", test_pages },
     { "/svm/ats/%s/neighbours-are-not-merged", test_range },
+    { "/svm/ats/%s/neighbours-are-as-each-is-alone", test_neighbours },
     { "/svm/ats/%s/interrupt-addresses-are-not-translated", test_interrupts },
     { "/svm/ats/%s/a-page-must-not-lead-to-the-interrupt-range",
       test_interrupt_target },
@@ -1148,6 +1270,8 @@ static void add_first_stage(void)
                         &five_levels, test_extended_accessed);
     qtest_add_data_func("/svm/ats/EAFE-sets-EA-in-a-nested-first-stage",
                         &nested, test_extended_accessed);
+    qtest_add_func("/svm/ats/a-broken-page-leaves-its-neighbours-alone",
+                   test_neighbour_broken);
     qtest_add_func("/svm/ats/a-page-that-is-refused-is-not-marked",
                    test_refused_not_accessed);
     qtest_add_func("/svm/ats/a-page-without-room-for-its-result-is-not-marked",

@@ -66,7 +66,8 @@ typedef struct PCIATCUse {
  * pci_atc_new: create an empty cache
  *
  * @max_entries: translations that it holds at most, 1..2^24; a value outside
- *     is brought inside. An entry takes about 128 bytes while it is there.
+ *     is brought inside. Each takes 32 bytes or more, up to a power of
+ *     two of them, and about 136 more while it is there.
  */
 PCIATC *pci_atc_new(size_t max_entries);
 
