@@ -10,6 +10,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "exec/memory.h"
 #include "intel_iommu_svm.h"
 
@@ -26,9 +27,20 @@ typedef struct WalkStage {
     bool first;
 } WalkStage;
 
+/* RAM in which tables are; good in the RCU critical section of the walk */
+typedef struct WalkRAM {
+    hwaddr first;
+    hwaddr size;
+    MemoryRegion *mr;
+    hwaddr offset;              /* of @first in @mr */
+    void *host;
+    bool writable;
+} WalkRAM;
+
 typedef struct Walk {
     IntelIOMMUState *s;
     const VTDWalkRequest *req;
+    WalkRAM *ram;               /* that was met last */
     bool scalable;              /* the mode that the entries were read in */
     WalkStage stage;
     const WalkStage *second;    /* that the first stage is nested in, or NULL */
@@ -139,6 +151,7 @@ static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
     Walk second = {
         .s = w->s,
         .req = &any,
+        .ram = w->ram,
         .scalable = w->scalable,
         .stage = *w->second,
         .emit = walk_keep_mapping,
@@ -164,25 +177,46 @@ static VTDFaultReason walk_nested_fault(const VTDMapping *second,
 
 /* ---- tables */
 
-/* RCU critical section: the pointer is good until its end. */
-static bool walk_map_ram(hwaddr addr, WalkTable *table)
+static bool walk_ram_has(const WalkRAM *ram, hwaddr addr)
 {
-    hwaddr len = VTD_PAGE_SIZE;
-    hwaddr offset;
-    MemoryRegion *mr;
+    hwaddr offset = addr - ram->first;
 
-    mr = address_space_translate(&address_space_memory, addr, &offset, &len,
-                                 false, walk_attrs);
-    if (len < VTD_PAGE_SIZE ||
-        !memory_access_is_direct(mr, false, walk_attrs)) {
+    return offset < ram->size && ram->size - offset >= VTD_PAGE_SIZE;
+}
+
+/* All RAM that begins at @first, if the table at @addr is in it */
+static bool walk_map_ram(WalkRAM *ram, hwaddr first, hwaddr addr)
+{
+    WalkRAM found = { .first = first, .size = HWADDR_MAX - first };
+
+    found.mr = address_space_translate(&address_space_memory, first,
+                                       &found.offset, &found.size, false,
+                                       walk_attrs);
+    if (!walk_ram_has(&found, addr) ||
+        !memory_access_is_direct(found.mr, false, walk_attrs)) {
         return false;
     }
-    table->addr = addr;
-    table->writable = memory_access_is_direct(mr, true, walk_attrs);
-    table->mr = mr;
-    table->offset = offset;
-    table->entries = memory_region_get_ram_ptr(mr) + offset;
+    found.writable = memory_access_is_direct(found.mr, true, walk_attrs);
+    found.host = memory_region_get_ram_ptr(found.mr) + found.offset;
+    *ram = found;
     return true;
+}
+
+/*
+ * Tables are in a piece of RAM or two. Each thread remembers a low table in
+ * each, from which all others can be reached by one look at the memory map.
+ */
+static bool walk_find_ram(WalkRAM *ram, hwaddr addr)
+{
+    static __thread hwaddr low[2];
+    hwaddr *first = &low[addr >= 4 * GiB];
+
+    if (walk_ram_has(ram, addr) ||
+        (*first <= addr && walk_map_ram(ram, *first, addr))) {
+        return true;
+    }
+    *first = addr;
+    return walk_map_ram(ram, addr, addr);
 }
 
 static VTDFaultReason walk_access_fault(const Walk *w, bool root)
@@ -210,10 +244,16 @@ static VTDFaultReason walk_map_table(const Walk *w, hwaddr addr, bool root,
         }
         addr = second.target + (addr & second.mask);
     }
-    if (!walk_map_ram(addr, table)) {
+    if (!walk_find_ram(w->ram, addr)) {
         return walk_access_fault(w, root);
     }
-    table->writable &= !!(second.perm & IOMMU_WO);
+    *table = (WalkTable) {
+        .addr = addr,
+        .entries = w->ram->host + (addr - w->ram->first),
+        .writable = w->ram->writable && second.perm & IOMMU_WO,
+        .mr = w->ram->mr,
+        .offset = w->ram->offset + (addr - w->ram->first),
+    };
     return 0;
 }
 
@@ -722,8 +762,9 @@ int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
              const VTDPASIDEntry *pe, const VTDWalkRequest *req,
              VTDWalkEmit *emit, void *opaque)
 {
+    WalkRAM ram = { };
     Walk w = {
-        .s = s, .req = req, .scalable = walk_is_scalable(pe), .emit = emit,
+        .s = s, .req = req, .ram = &ram, .scalable = walk_is_scalable(pe), .emit = emit,
         .opaque = opaque, .room = req->room, .retries = VTD_PTE_SET_RETRIES,
     };
 

@@ -792,6 +792,8 @@ int main(int argc, char **argv)
     g_autoptr(GOptionContext) context = g_option_context_new(NULL);
     g_autoptr(GError) err = NULL;
 
+    /* As GLib is from 2.76 on: its slices kept what was freed. */
+    g_setenv("G_SLICE", "always-malloc", true);
     g_option_context_add_main_entries(context, options, NULL);
     if (!g_option_context_parse(context, &argc, &argv, &err)) {
         fprintf(stderr, "svm-bench: %s\n", err->message);
