@@ -303,19 +303,50 @@ static int64_t bench_poke(SVMBench *s, BenchThread *t)
     return get_clock() - start;
 }
 
-static int64_t bench_dma(SVMBench *s, BenchThread *t)
+static MemTxResult bench_dma_read(SVMBench *s, BenchThread *t,
+                                  AddressSpace *as, void *buf, hwaddr len)
 {
     PCIDevice *dev = &s->parent_obj;
+    hwaddr addr = bench_addr(s, t);
+
+    return as ? pci_pasid_dma_rw(dev, as, addr, buf, len, false)
+              : pci_dma_read(dev, addr, buf, len);
+}
+
+static AddressSpace *bench_get_address_space(SVMBench *s, int *err)
+{
+    uint32_t pasid = bench_reg(s, SVM_BENCH_PASID);
+
+    BQL_LOCK_GUARD();
+    return pasid ? pci_pasid_get_address_space(&s->parent_obj, pasid, err)
+                 : NULL;
+}
+
+/* Untranslated requests; PASID 0 stands for none. */
+static int64_t bench_dma(SVMBench *s, BenchThread *t)
+{
     uint8_t buf[BENCH_PAGE];
     hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
     MemTxResult ret = MEMTX_OK;
+    AddressSpace *as;
+    int64_t ns;
+    int err = 0;
 
-    for (uint64_t i = 0; i < count && ret == MEMTX_OK; i++) {
-        ret = pci_dma_read(dev, bench_addr(s, t), buf, len);
+    as = bench_get_address_space(s, &err);
+    if (err) {
+        return err;
     }
-    return ret ? -EIO : get_clock() - start;
+    ns = -get_clock();
+    for (uint64_t i = 0; i < count && ret == MEMTX_OK; i++) {
+        ret = bench_dma_read(s, t, as, buf, len);
+    }
+    ns += get_clock();
+    if (as) {
+        BQL_LOCK_GUARD();
+        pci_pasid_put_address_space(&s->parent_obj, as);
+    }
+    return ret ? -EIO : ns;
 }
 
 /*

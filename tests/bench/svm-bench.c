@@ -16,6 +16,7 @@
 #include "qemu/units.h"
 #include "hw/misc/svm-bench.h"
 #include "hw/pci/pci_regs.h"
+#include "libqos/pci-pc.h"
 #include "libqos/vtd-svm.h"
 
 #define PAGE            (4 * KiB)
@@ -182,11 +183,16 @@ static void print_case(const Case *c, const double *ns, const double *floor,
 }
 
 /* Of a case that has several sizes the list has one line. */
+static bool is_filtered(Bench *b, const char *name)
+{
+    return b->filter && !g_pattern_match_simple(b->filter, name);
+}
+
 static bool wanted(Bench *b, const char *name)
 {
     static const char *listed = "";
 
-    if (b->filter && !g_pattern_match_simple(b->filter, name)) {
+    if (is_filtered(b, name)) {
         return false;
     }
     if (b->list && strcmp(listed, name)) {
@@ -637,11 +643,88 @@ static void bench_atc(Bench *b)
             { .op = SVM_BENCH_HASH_REMOVE, .data = 256, .per = 256 },
         };
 
+        const Case threads = {
+            "threads", "two threads look up in an ATC", entries[i], 0,
+            { .op = SVM_BENCH_ATC_LOOKUP, .threads = 2, .per = 2 },
+            { .op = SVM_BENCH_ATC_LOOKUP }, .least = true,
+        };
+
+        if (is_filtered(b, lookup.name) && is_filtered(b, range.name) &&
+            is_filtered(b, threads.name)) {
+            continue;
+        }
         if (!b->list) {
             run(b, &atc);
         }
         measure_if_wanted(b, &lookup);
         measure_if_wanted(b, &range);
+        measure_if_wanted(b, &threads);
+    }
+}
+
+/*
+ * Untranslated requests, beside those of an IOMMU that is as it was before
+ */
+
+static void start_before(Bench *b)
+{
+    QVTDSVM *f = g_new0(QVTDSVM, 1);
+
+    f->qts = qtest_init("-M q35 -m 2G "
+                        "-device intel-iommu,x-scalable-mode=on,x-flts=on "
+                        "-device svm-bench,addr=5");
+    f->bus = qpci_new_pc(f->qts, NULL);
+    qsvm_enable_ecam(f->bus);
+    f->v = qvtd_new(f->qts, true);
+    b->f = f;
+    b->qts = f->qts;
+    map_bar(b, BENCH_CONFIG, BENCH_BAR);
+    build_process(b);
+    build_pasids(b);
+    qvtd_set_context(f->v, BENCH_SID, QVTD_CE_P, QVTD_SVM_PDTS, PASID_DIR, 0);
+    qvtd_enable(f->v);
+}
+
+#define DMA(...) { .op = SVM_BENCH_DMA, .length = 8, .addr = IOVA, __VA_ARGS__ }
+
+static const Case dma_cases[] = {
+    { "dma", "untranslated, IOTLB cold", 1, 1. / 3,
+      DMA(.random = IOVA_SIZE - PAGE), DMA(.random = IOVA_SIZE - PAGE) },
+    { "dma", "untranslated, IOTLB warm", 1, 1, DMA(), DMA() },
+    { "dma", "untranslated with PASID, cold", 1, 1. / 3,
+      DMA(.random = IOVA_SIZE - PAGE, .pasid = 1),
+      DMA(.random = IOVA_SIZE - PAGE) },
+    { "dma", "untranslated with PASID, warm", 1, 1, DMA(.pasid = 1), DMA() },
+};
+
+static void bench_dma_case(Bench *b, Bench *before, const Case *c)
+{
+    unsigned int runs = b->quick ? 5 : 21;
+    double ns[21], floor[21];
+    Op op = calibrate(b, &c->op), old = calibrate(before, &c->floor);
+
+    for (unsigned int i = 0; i < runs; i++) {
+        ns[i] = run_per_op(b, &op);
+        floor[i] = run_per_op(before, &old);
+    }
+    print_case(c, ns, floor, runs);
+}
+
+static void bench_untranslated(Bench *b)
+{
+    Bench before = { .quick = b->quick };
+
+    for (unsigned int i = 0; i < ARRAY_SIZE(dma_cases); i++) {
+        if (!wanted(b, dma_cases[i].name)) {
+            continue;
+        }
+        if (!before.f) {
+            start_before(&before);
+        }
+        bench_dma_case(b, &before, &dma_cases[i]);
+    }
+    if (before.f) {
+        stop(&before);
     }
 }
 
@@ -775,6 +858,7 @@ static void bench_all(Bench *b)
     bench_topology(b);
     bench_first_use(b);
     bench_atc(b);
+    bench_untranslated(b);
     bench_data(b);
     bench_memory(b);
 }
