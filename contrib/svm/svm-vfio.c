@@ -532,7 +532,8 @@ static void set_memory_decode(int config, bool on)
 {
     uint16_t command;
 
-    svm_need(pread(config, &command, 2, PCI_COMMAND) == 2, "reading PCI_COMMAND");
+    svm_need(pread(config, &command, 2, PCI_COMMAND) == 2,
+             "reading PCI_COMMAND");
     command = on ? command | PCI_COMMAND_MEMORY : command & ~PCI_COMMAND_MEMORY;
     svm_need(pwrite(config, &command, 2, PCI_COMMAND) == 2,
              "writing PCI_COMMAND");

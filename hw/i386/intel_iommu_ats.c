@@ -44,7 +44,8 @@ static G_NO_INLINE void ats_trace(const ATSRequest *r,
 }
 
 /* Store what holds for the block around m->addr. */
-static inline QEMU_ALWAYS_INLINE int ats_store(ATSRequest *r, const VTDMapping *m)
+static inline QEMU_ALWAYS_INLINE
+int ats_store(ATSRequest *r, const VTDMapping *m)
 {
     IOMMUTLBEntry *entry;
 

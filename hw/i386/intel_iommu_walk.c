@@ -44,7 +44,7 @@ typedef struct Walk {
     bool scalable;              /* the mode that the entries were read in */
     WalkStage stage;
     const WalkStage *second;    /* that the first stage is nested in, or NULL */
-    uint64_t control;           /* of the first stage: PASID entry, third quad */
+    uint64_t control;           /* third quad of a first stage's PASID entry */
     VTDWalkEmit *emit;
     void *opaque;
     size_t room;                /* for further blocks */
@@ -764,8 +764,9 @@ int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
 {
     WalkRAM ram = { };
     Walk w = {
-        .s = s, .req = req, .ram = &ram, .scalable = walk_is_scalable(pe), .emit = emit,
-        .opaque = opaque, .room = req->room, .retries = VTD_PTE_SET_RETRIES,
+        .s = s, .req = req, .ram = &ram, .scalable = walk_is_scalable(pe),
+        .emit = emit, .opaque = opaque, .room = req->room,
+        .retries = VTD_PTE_SET_RETRIES,
     };
 
     return w.scalable ? walk_scalable(&w, pe) : walk_legacy(&w, ce);

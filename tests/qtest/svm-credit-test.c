@@ -53,7 +53,7 @@ static void request_in_vain(QTestdev *t, uint16_t prgi, int error)
     qtestdev_pop_none(t);
 }
 
-/* Uses up what is left, by groups of one from index @prgi on; how much it was */
+/* Uses up what is left, by groups of one from @prgi on; how much it was */
 static unsigned int use_credits(QTestdev *t, uint16_t prgi)
 {
     unsigned int n = 0;

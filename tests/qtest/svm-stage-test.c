@@ -1234,15 +1234,21 @@ static void test_overflow(void)
     stop(&m);
 }
 
+static void add_test(const char *format, const Kind *k,
+                     void (*test)(const void *))
+{
+    g_autofree char *path = g_strdup_printf(format, k->name);
+
+    qtest_add_data_func(path, k, test);
+}
+
 static void add_commons(const Kind *k)
 {
     for (int i = 0; i < ARRAY_SIZE(commons); i++) {
-        g_autofree char *path = g_strdup_printf(commons[i].path, k->name);
-
         if (commons[i].test == test_reserved && *k->iommu_opts) {
             continue;   /* with 57 bits all bits of an address are valid */
         }
-        qtest_add_data_func(path, k, commons[i].test);
+        add_test(commons[i].path, k, commons[i].test);
     }
 }
 
@@ -1294,33 +1300,38 @@ static void add_range(const Kind *k)
 
 static void add_second_stage(const Kind *k)
 {
-    g_autofree char *wo = g_strdup_printf("/svm/ats/%s/a-page-may-be-write-only",
-                                          k->name);
-    g_autofree char *ad = g_strdup_printf("/svm/ats/%s/entries-are-not-written",
-                                          k->name);
-
-    qtest_add_data_func(wo, k, test_write_only);
-    qtest_add_data_func(ad, k, test_second_stage_untouched);
+    add_test("/svm/ats/%s/a-page-may-be-write-only", k, test_write_only);
+    add_test("/svm/ats/%s/entries-are-not-written", k,
+             test_second_stage_untouched);
 }
 
 static void add_nested(void)
 {
-    qtest_add_func("/svm/ats/nested/the-smaller-page-is-the-result",
-                   test_nested_sizes);
-    qtest_add_func("/svm/ats/nested/what-the-second-stage-protects-is-not-dirty",
-                   test_nested_read_only);
-    qtest_add_func("/svm/ats/nested/both-stages-must-grant-an-access",
-                   test_nested_write_only);
-    qtest_add_func("/svm/ats/nested/what-the-second-stage-hides-is-not-executed",
-                   test_nested_not_executed);
-    qtest_add_func("/svm/ats/nested/tables-must-be-writable-to-be-marked",
-                   test_nested_tables_read_only);
-    qtest_add_func("/svm/ats/nested/tables-that-the-second-stage-hides-are-a-miss",
-                   test_nested_tables_hidden);
-    qtest_add_func("/svm/ats/nested/a-broken-second-stage-is-a-fault",
-                   test_nested_second_broken);
-    qtest_add_func("/svm/ats/nested/addresses-beyond-the-second-stage-are-a-miss",
-                   test_nested_beyond);
+    static const struct {
+        const char *path;
+        void (*test)(void);
+    } tests[] = {
+        { "the-smaller-page-is-the-result", test_nested_sizes },
+        { "what-the-second-stage-protects-is-not-dirty",
+          test_nested_read_only },
+        { "both-stages-must-grant-an-access", test_nested_write_only },
+        { "what-the-second-stage-hides-is-not-executed",
+          test_nested_not_executed },
+        { "tables-must-be-writable-to-be-marked",
+          test_nested_tables_read_only },
+        { "tables-that-the-second-stage-hides-are-a-miss",
+          test_nested_tables_hidden },
+        { "a-broken-second-stage-is-a-fault", test_nested_second_broken },
+        { "addresses-beyond-the-second-stage-are-a-miss",
+          test_nested_beyond },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(tests); i++) {
+        g_autofree char *path = g_strdup_printf("/svm/ats/nested/%s",
+                                                tests[i].path);
+
+        qtest_add_func(path, tests[i].test);
+    }
 }
 
 static void add_legacy(void)

@@ -20,8 +20,8 @@
 #define CREDITS     8
 
 /* Hot-plug by the port itself, which needs no firmware's tables */
-#define PORT_ARGS   "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off " \
-                    "-device pcie-root-port,id=bridge,addr=5 "
+#define PORT_ARGS   "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=" \
+                    "off -device pcie-root-port,id=bridge,addr=5 "
 
 /*
  * Ways to go

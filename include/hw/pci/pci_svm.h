@@ -416,13 +416,13 @@ void pci_svm_pm_changed(PCIDevice *dev, uint8_t old, uint8_t new);
 void pci_svm_exit(PCIDevice *dev);
 
 /**
- * pci_pasid_get_address_space: memory as untranslated requests with PASID see it
+ * pci_pasid_get_address_space: what untranslated requests with PASID see
  *
  * @dev: the function; it needs the PASID capability, and neither ATS nor PRI
  * @pasid: a PASID
  * @err: set to -errno when there is none: -ENODEV without an IOMMU that knows
- *     PASIDs, or behind a conventional bus; -EPERM when @dev is no bus master or
- *     its PASID capability is not enabled; -EINVAL when @pasid does not fit
+ *     PASIDs, or behind a conventional bus; -EPERM when @dev is no bus master
+ *     or its PASID capability is not enabled; -EINVAL when @pasid does not fit
  *     the capability's width or the IOMMU's
  *
  * For devices that have no translation cache of their own: the IOMMU translates
