@@ -53,9 +53,10 @@ cover_letter() {
 # write_mails DIR COMMITS
 write_mails() {
     # The cover letter is by whom the commits are.
-    git -C "$TREE" -c "user.name=$(git -C "$TREE" log -1 --format=%an "$2")" \
-        -c "user.email=$(git -C "$TREE" log -1 --format=%ae "$2")" \
-        format-patch -q --cover-letter --zero-commit --no-signature -o "$1" "$2" || return
+    GIT_COMMITTER_NAME=$(git -C "$TREE" log -1 --format=%an "$2") \
+        GIT_COMMITTER_EMAIL=$(git -C "$TREE" log -1 --format=%ae "$2") \
+        git -C "$TREE" format-patch -q --cover-letter --zero-commit --no-signature \
+        -o "$1" "$2" || return
     cover_letter "$(echo "$1"/0000-*.patch)"
 }
 
