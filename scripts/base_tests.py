@@ -49,6 +49,8 @@ class Result:
             return 'not ok: ' + ', '.join(bad)
         if self.word not in ('ok', 'skip'):
             return self.last
+        if self.word == 'skip' and not self.cases:
+            return 'has no case in this build'
         return '; '.join(f'{n} skipped: {why}' if why else f'{n} skipped'
                          for why, n in self.skips.items())
 
