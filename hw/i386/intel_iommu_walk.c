@@ -53,7 +53,6 @@ typedef struct Walk {
 
 /* A page of a paging structure, read without a copy */
 typedef struct WalkTable {
-    hwaddr addr;
     uint64_t *entries;
     bool writable;
     MemoryRegion *mr;           /* where the page is */
@@ -248,7 +247,6 @@ static VTDFaultReason walk_map_table(const Walk *w, hwaddr addr, bool root,
         return walk_access_fault(w, root);
     }
     *table = (WalkTable) {
-        .addr = addr,
         .entries = w->ram->host + (addr - w->ram->first),
         .writable = w->ram->writable && second.perm & IOMMU_WO,
         .mr = w->ram->mr,
@@ -257,7 +255,14 @@ static VTDFaultReason walk_map_table(const Walk *w, hwaddr addr, bool root,
     return 0;
 }
 
-/* As vtd_pte_set_flags(), which might take the BQL for what is not RAM */
+static bool walk_cmpxchg(const WalkTable *table, unsigned index,
+                         uint64_t entry, uint64_t flags)
+{
+    return vtd_pte_cmpxchg(&table->entries[index], cpu_to_le64(entry),
+                           cpu_to_le64(entry | flags));
+}
+
+/* As vtd_pte_set_flags(), of a table that is mapped already */
 static int walk_set_flags(const WalkTable *table, unsigned index,
                           uint64_t entry, uint64_t flags)
 {
@@ -267,8 +272,12 @@ static int walk_set_flags(const WalkTable *table, unsigned index,
     if (!table->writable) {
         return -EIO;
     }
-    return vtd_pte_set_flags(table->addr + index * sizeof(entry), entry,
-                             flags);
+    if (!walk_cmpxchg(table, index, entry, flags)) {
+        return -EAGAIN;
+    }
+    memory_region_set_dirty(table->mr, table->offset + index * sizeof(entry),
+                            sizeof(entry));
+    return 0;
 }
 
 /* ---- entries */
@@ -559,9 +568,7 @@ static bool walk_mark_page(const WalkTable *table, unsigned index,
         return true;
     }
     pages->marked |= table->writable;
-    return table->writable &&
-           vtd_pte_cmpxchg(&table->entries[index], cpu_to_le64(entry),
-                           cpu_to_le64(entry | pages->flags));
+    return table->writable && walk_cmpxchg(table, index, entry, pages->flags);
 }
 
 /* As walk_entry() of the last level, which does what is not the rule */

@@ -401,23 +401,28 @@ static bool atc_probe(PCIATCBucket *bucket, const PCIATCKey *key,
                       IOMMUAccessFlags need, IOMMUTLBEntry *entry)
 {
     PCIATCEntry *e;
+    bool *recent;
 
-    entry->iova = key->start;
-    entry->addr_mask = UINT64_MAX >> (63 - key->size_bit);
     if (atc_first_is(bucket, key)) {
         entry->translated_addr = bucket->translated_addr;
         entry->perm = bucket->perm;
-        bucket->recent = true;
-        return (entry->perm & need) == need;
+        recent = &bucket->recent;
+    } else {
+        e = atc_find_other(bucket, key);
+        if (!e) {
+            return false;
+        }
+        entry->translated_addr = e->translated_addr;
+        entry->perm = e->perm;
+        recent = &e->recent;
     }
-    e = atc_find_other(bucket, key);
-    if (!e) {
+    if ((entry->perm & need) != need) {
         return false;
     }
-    entry->translated_addr = e->translated_addr;
-    entry->perm = e->perm;
-    e->recent = true;
-    return (entry->perm & need) == need;
+    entry->iova = key->start;
+    entry->addr_mask = UINT64_MAX >> (63 - key->size_bit);
+    *recent = true;
+    return true;
 }
 
 /*

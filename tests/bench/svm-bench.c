@@ -202,20 +202,26 @@ static bool wanted(Bench *b, const char *name)
     return !b->list;
 }
 
-static void measure(Bench *b, const Case *c)
+/* Case and floor take turns, each in its own QEMU or in the same */
+static void measure_beside(Bench *b, Bench *other, const Case *c)
 {
     unsigned int runs = b->quick ? 5 : 21;
     double ns[21], floor[21];
     Op op = calibrate(b, &c->op), floor_op;
 
     if (c->floor.op) {
-        floor_op = calibrate(b, &c->floor);
+        floor_op = calibrate(other, &c->floor);
     }
     for (unsigned int i = 0; i < runs; i++) {
         ns[i] = run_per_op(b, &op);
-        floor[i] = c->floor.op ? run_per_op(b, &floor_op) : 0;
+        floor[i] = c->floor.op ? run_per_op(other, &floor_op) : 0;
     }
     print_case(c, ns, c->floor.op ? floor : NULL, runs);
+}
+
+static void measure(Bench *b, const Case *c)
+{
+    measure_beside(b, b, c);
 }
 
 static void measure_if_wanted(Bench *b, const Case *c)
@@ -697,19 +703,6 @@ static const Case dma_cases[] = {
     { "dma", "untranslated with PASID, warm", 1, 1, DMA(.pasid = 1), DMA() },
 };
 
-static void bench_dma_case(Bench *b, Bench *before, const Case *c)
-{
-    unsigned int runs = b->quick ? 5 : 21;
-    double ns[21], floor[21];
-    Op op = calibrate(b, &c->op), old = calibrate(before, &c->floor);
-
-    for (unsigned int i = 0; i < runs; i++) {
-        ns[i] = run_per_op(b, &op);
-        floor[i] = run_per_op(before, &old);
-    }
-    print_case(c, ns, floor, runs);
-}
-
 static void bench_untranslated(Bench *b)
 {
     Bench before = { .quick = b->quick };
@@ -721,7 +714,7 @@ static void bench_untranslated(Bench *b)
         if (!before.f) {
             start_before(&before);
         }
-        bench_dma_case(b, &before, &dma_cases[i]);
+        measure_beside(b, &before, &dma_cases[i]);
     }
     if (before.f) {
         stop(&before);
