@@ -40,31 +40,65 @@ make_commits() {
     done
 }
 
-# cover_letter FILE: patches/cover.txt, whose first line is the subject, in
-# place of git's marks
+# cover_letter FILE TEXT: a text whose first line is the subject, in place of
+# git's marks
 cover_letter() {
     awk 'NR == FNR { if (FNR == 1) subject = $0; else if (FNR > 2) blurb = blurb $0 "\n"; next }
          sub(/\*\*\* SUBJECT HERE \*\*\*/, "") { print $0 subject; next }
          /^\*\*\* BLURB HERE \*\*\*$/ { printf "%s", blurb; next }
-         { print }' "$ROOT/patches/cover.txt" "$1" >"$1.tmp"
+         { print }' "$2" "$1" >"$1.tmp"
     mv "$1.tmp" "$1"
 }
 
-# write_mails DIR COMMITS
+# ---- the parts in which it is posted: what mends QEMU, and what is new
+
+# The first patch that brings in more than tests is the first of what is new.
+count_features() {
+    local patch count=0
+    while read -r patch; do
+        if [ "$count" -gt 0 ] || patch_adds "$patch" | grep -q -v '^tests/'; then
+            count=$((count + 1))
+        fi
+    done < <(queue_patches)
+    echo "$count"
+}
+
+# part_commits PART END: "" is all of it
+part_commits() {
+    local features
+    features=$(git -C "$TREE" rev-parse "$2~$(count_features)") || return
+    case $1 in
+    fixes) echo "refs/svm/base..$features" ;;
+    features) echo "$features..$2" ;;
+    *) echo "refs/svm/base..$2" ;;
+    esac
+}
+
+part_cover() {
+    case $1 in
+    fixes) cat "$ROOT/patches/cover-fixes.txt" ;;
+    features) sed -e "2a Based-on: the series \"$(head -n 1 "$ROOT/patches/cover-fixes.txt")\"\\n" "$ROOT/patches/cover.txt" ;;
+    *) cat "$ROOT/patches/cover.txt" ;;
+    esac
+}
+
+# write_mails DIR END [PART]
 write_mails() {
+    local commits
+    commits=$(part_commits "${3:-}" "$2") || return
     # The cover letter is by whom the commits are.
     GIT_COMMITTER_NAME=$(git -C "$TREE" log -1 --format=%an "$2") \
         GIT_COMMITTER_EMAIL=$(git -C "$TREE" log -1 --format=%ae "$2") \
         git -C "$TREE" format-patch -q --cover-letter --zero-commit --no-signature \
-        -o "$1" "$2" || return
-    cover_letter "$(echo "$1"/0000-*.patch)"
+        -o "$1" "$commits" || return
+    cover_letter "$(echo "$1"/0000-*.patch)" <(part_cover "${3:-}")
 }
 
-# export_to DIR: all of it or nothing
+# export_to DIR [PART]: whole or nothing
 export_to() {
     local rc=0 tmp=$BUILD/series.mails
     rm -rf "$tmp"
-    { make_commits && write_mails "$tmp" "refs/svm/base..$(side_git rev-parse HEAD)"; } || rc=$?
+    { make_commits && write_mails "$tmp" "$(side_git rev-parse HEAD)" "${2:-}"; } || rc=$?
     side_close "$SIDE"
     if [ "$rc" -eq 0 ]; then
         mkdir -p "$1"
