@@ -15,7 +15,7 @@
 #include "block/aio.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
-#include "hw/pci/pci_svm_dma.h"
+#include "hw/pci/pci_svm_dma_internal.h"
 #include "hw/pci/pcie.h"
 #include "system/runstate.h"
 #include "iothread.h"
@@ -452,12 +452,39 @@ static void op_join_ok(Op *op)
     op_join_with(op, PCI_SVM_DMA_OK, 0, op->addr + op->len);
 }
 
+static PCISVMDMA *engine;
+static PCISVMDMAContext *context;
+static uint8_t buffer[PAGES * PAGE];
+
+/* Is a worker thread doing what the main loop must not? */
+static bool is_working(void)
+{
+    SVMDMAOp *op;
+
+    if (!engine) {
+        return false;
+    }
+    QEMU_LOCK_GUARD(&engine->lock);
+    QLIST_FOREACH(op, &engine->ops, next) {
+        if (op->home == qemu_get_aio_context() && !op->parked) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Let everything happen that needs neither the guest nor time. */
 static void settle(void)
 {
-    while (aio_poll(qemu_get_aio_context(), false)) {
-        /* again */
+    while (aio_poll(qemu_get_aio_context(), false) || is_working()) {
+        g_thread_yield();
     }
+}
+
+static void op_start_in_turn(Op *op)
+{
+    op_start(op);
+    settle();
 }
 
 static void wait_queue(unsigned len)
@@ -466,10 +493,6 @@ static void wait_queue(unsigned len)
         aio_poll(qemu_get_aio_context(), true);
     }
 }
-
-static PCISVMDMA *engine;
-static PCISVMDMAContext *context;
-static uint8_t buffer[PAGES * PAGE];
 
 static void setup(void)
 {
@@ -493,8 +516,8 @@ static void setup(void)
 
 static void teardown(void)
 {
-    pci_svm_dma_close(context);
-    pci_svm_dma_free(engine);
+    g_clear_pointer(&context, pci_svm_dma_close);
+    g_clear_pointer(&engine, pci_svm_dma_free);
     settle();
     g_assert_null(fake.iotlb);
     g_assert_null(fake.pri_notifier);
@@ -883,10 +906,9 @@ static void test_credits(void)
     Op third = op_new(false, 40, 0, PAGE);
 
     fake.alloc = 4;
-    op_start(&first);
-    op_start(&second);
-    op_start(&third);
-    settle();
+    op_start_in_turn(&first);
+    op_start_in_turn(&second);
+    op_start_in_turn(&third);
     /* Four for the first; the others wait for it. */
     g_assert_cmpuint(fake.queue->len, ==, 4);
     g_assert_true(guest_request(3)->lpig);
@@ -917,10 +939,9 @@ static void test_cancelled_in_the_credit_queue(void)
 
     fake.alloc = 1;
     second.ctx = other;
-    op_start(&first);
-    op_start(&second);
-    op_start(&third);
-    settle();
+    op_start_in_turn(&first);
+    op_start_in_turn(&second);
+    op_start_in_turn(&third);
     pci_svm_dma_close(other);
     op_join_with(&second, PCI_SVM_DMA_CANCELLED, -ECANCELED, second.addr);
     guest_map_run(0, 41, IOMMU_RW);
