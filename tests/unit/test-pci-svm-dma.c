@@ -64,6 +64,10 @@ static struct {
     int iotlb_errno;
     bool ats_no_write;
 
+    /* What was marked dirty last */
+    hwaddr dirty;
+    hwaddr dirty_len;
+
     /* Called in the middle of a translation request, of an MMIO access */
     void (*on_translate)(void);
     void (*on_mmio)(void);
@@ -276,6 +280,8 @@ void address_space_unmap(AddressSpace *as, void *buffer, hwaddr len,
 {
     g_assert_true(is_write);
     g_assert_cmpuint(len, ==, access_len);
+    fake.dirty = (uint8_t *)buffer - fake.ram;
+    fake.dirty_len = len;
     memory_region_unref(&fake_ram);
 }
 
@@ -400,6 +406,9 @@ typedef struct Op {
     unsigned flags;
     uint8_t *buf;
     PCISVMDMAFunc *fn;
+    const PCISVMDMARange *ranges;
+    size_t count;
+    QEMUIOVector *qiov;
     int ret;
     bool done;
     PCISVMDMAError err;
@@ -412,6 +421,10 @@ static void coroutine_fn op_entry(void *opaque)
     if (op->fn) {
         op->ret = pci_svm_dma_co_walk(op->ctx, op->addr, op->len, op->is_write,
                                       op->flags, op->fn, op, &op->err);
+    } else if (op->qiov) {
+        op->ret = (op->is_write ? pci_svm_dma_co_writev : pci_svm_dma_co_readv)
+                  (op->ctx, op->ranges, op->count, op->qiov, op->flags,
+                   &op->err);
     } else if (op->is_write) {
         op->ret = pci_svm_dma_co_write(op->ctx, op->addr, op->buf, op->len,
                                        op->flags, &op->err);
@@ -1453,6 +1466,510 @@ static void test_close_waits_for_translation(void)
     g_assert_false(call_after_close);
 }
 
+/* Scatter lists */
+
+/* Unaligned, one of them empty, the last at the top; and where they lead */
+static const PCISVMDMARange list[] = {
+    { BASE + 3 * PAGE + 100, PAGE },
+    { BASE + 7 * PAGE, 0 },
+    { BASE + 20 * PAGE, 3 },
+    { BASE + (PAGES - 1) * PAGE, PAGE },
+};
+
+#define LIST_BYTES (2 * PAGE + 3)
+
+static void map_list(void)
+{
+    guest_map(3, 0x7000, IOMMU_RW);
+    guest_map(4, 0x1000, IOMMU_RW);
+    guest_map(20, 0x9000, IOMMU_RW);
+    guest_map(PAGES - 1, 0x3000, IOMMU_RW);
+}
+
+static void list_from_ram(uint8_t *buf)
+{
+    memcpy(buf, fake.ram + 0x7000 + 100, PAGE - 100);
+    memcpy(buf + PAGE - 100, fake.ram + 0x1000, 100);
+    memcpy(buf + PAGE, fake.ram + 0x9000, 3);
+    memcpy(buf + PAGE + 3, fake.ram + 0x3000, PAGE);
+}
+
+/* One that has other pieces than the list, and @extra bytes that it lacks */
+static void vector_init(QEMUIOVector *qiov, size_t extra)
+{
+    qemu_iovec_init(qiov, 4);
+    qemu_iovec_add(qiov, buffer, 1);
+    qemu_iovec_add(qiov, buffer + 1, 0);
+    qemu_iovec_add(qiov, buffer + 1, 2 * PAGE - 1);
+    qemu_iovec_add(qiov, buffer + 2 * PAGE, LIST_BYTES - 2 * PAGE + extra);
+}
+
+static Op op_new_list(bool is_write, QEMUIOVector *qiov)
+{
+    return (Op) {
+        .ctx = context, .ranges = list, .count = ARRAY_SIZE(list),
+        .qiov = qiov, .is_write = is_write,
+    };
+}
+
+static void test_list_read(void)
+{
+    uint8_t expected[LIST_BYTES];
+    QEMUIOVector qiov;
+    Op op;
+
+    map_list();
+    vector_init(&qiov, 1);
+    op = op_new_list(false, &qiov);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_OK, 0, 0);
+    list_from_ram(expected);
+    g_assert_cmpmem(buffer, LIST_BYTES, expected, LIST_BYTES);
+    g_assert_cmphex(buffer[LIST_BYTES], ==, 0);
+    g_assert_cmpuint(op.err.done, ==, LIST_BYTES);
+    qemu_iovec_destroy(&qiov);
+}
+
+static void test_list_write(void)
+{
+    uint8_t seen[LIST_BYTES];
+    QEMUIOVector qiov;
+    Op op;
+
+    map_list();
+    for (int i = 0; i < LIST_BYTES; i++) {
+        buffer[i] = i * 13;
+    }
+    vector_init(&qiov, 0);
+    op = op_new_list(true, &qiov);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_OK, 0, 0);
+    list_from_ram(seen);
+    g_assert_cmpmem(seen, LIST_BYTES, buffer, LIST_BYTES);
+    g_assert_cmphex(fake.ram[0x7000 + 99], !=, buffer[0]);
+    qemu_iovec_destroy(&qiov);
+}
+
+static void test_list_fails_in_a_range(void)
+{
+    QEMUIOVector qiov;
+    Op op;
+
+    map_list();
+    guest_map(20, 0, IOMMU_NONE);
+    fake.pri = false;
+    vector_init(&qiov, 0);
+    op = op_new_list(false, &qiov);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, list[2].addr);
+    g_assert_cmpuint(op.err.done, ==, PAGE);
+    qemu_iovec_destroy(&qiov);
+}
+
+/* As a whole, before anything is accessed */
+static void test_list_exceeds_the_vector(void)
+{
+    QEMUIOVector qiov;
+    Op op;
+
+    map_list();
+    qemu_iovec_init_buf(&qiov, buffer, PAGE + 2);
+    op = op_new_list(false, &qiov);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_NO_ROOM, -EOVERFLOW, list[2].addr + 2);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+    g_assert_cmpuint(op.err.done, ==, 0);
+}
+
+static void test_list_beyond_the_top(void)
+{
+    const PCISVMDMARange beyond[] = {
+        list[0], { BASE + (PAGES - 1) * PAGE, PAGE + 1 },
+    };
+    QEMUIOVector qiov;
+    Op op;
+
+    map_list();
+    vector_init(&qiov, 0);
+    op = op_new_list(false, &qiov);
+    op.ranges = beyond;
+    op.count = ARRAY_SIZE(beyond);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, beyond[1].addr);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+    qemu_iovec_destroy(&qiov);
+}
+
+static void test_empty_list(void)
+{
+    QEMUIOVector qiov;
+    Op op;
+
+    qemu_iovec_init(&qiov, 1);
+    op = op_new_list(false, &qiov);
+    op.count = 0;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_OK, 0, 0);
+    op = op_new_list(true, &qiov);
+    op.ranges++;
+    op.count = 1;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_OK, 0, list[1].addr);
+    qemu_iovec_destroy(&qiov);
+}
+
+/* How much is asked for at once */
+
+static void test_group_is_as_large_as_credits_allow(void)
+{
+    Op op = op_new(true, 0, 0, 100 * PAGE);
+
+    fake.alloc = 64;
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(get_stats().ats_requests, ==, 1);
+    g_assert_cmpuint(fake.queue->len, ==, 64);
+    g_assert_true(guest_request(63)->lpig);
+    guest_map_run(0, 64, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 100);
+    guest_map_run(64, 36, IOMMU_RW);
+    guest_respond(guest_request(64)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+    g_assert_cmpuint(get_stats().page_groups, ==, 2);
+}
+
+/* Neither time nor memory depend on the length: it fails where it should. */
+static void test_longest_range(void)
+{
+    Op op = op_new(false, 0, 0, 0);
+
+    fake.pri = false;
+    op.addr = 0;
+    op.len = UINT64_MAX;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, 0);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 1);
+    g_assert_cmpuint(get_stats().ats_holes, ==, SVM_DMA_WINDOW);
+}
+
+static int check_no_bql(void *host, size_t len, void *opaque)
+{
+    return bql_locked() ? -EDEADLK : 0;
+}
+
+/* Also in the main loop; with requests for pages in between */
+static void test_no_bql_while_copying(void)
+{
+    Op op = op_new(true, 0, 0, 3 * PAGE);
+
+    guest_map_run(0, 1, IOMMU_RW);
+    op.fn = check_no_bql;
+    op_start(&op);
+    settle();
+    guest_map_run(1, 2, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+    g_assert_cmpuint(op.err.done, ==, 3 * PAGE);
+}
+
+/* Time-out */
+
+#define TIMEOUT_MS 20
+
+static void test_timeout(void)
+{
+    Op op = op_new(false, 1, 10, PAGE);
+    Op again;
+
+    fake.alloc = 1;
+    guest_map_run(1, 1, IOMMU_RW);
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, BASE + 2 * PAGE);
+    g_assert_cmpuint(op.err.done, ==, PAGE - 10);
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+
+    /* The credit is not free until the answer comes after all. */
+    pci_svm_dma_set_page_timeout(engine, 0);
+    again = op_new(false, 2, 0, 1);
+    op_start(&again);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    guest_map_run(2, 1, IOMMU_RW);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&again);
+}
+
+static void test_timeout_without_credits(void)
+{
+    Op first = op_new(false, 0, 0, 1);
+    Op second = op_new(false, 1, 0, 1);
+
+    fake.alloc = 1;
+    op_start_in_turn(&first);
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
+    op_start(&second);
+    op_join_with(&second, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, second.addr);
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    g_assert_false(first.done);
+    guest_map_run(0, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&first);
+}
+
+static void test_timeout_without_room(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
+    fake.room = 0;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, op.addr);
+    g_assert_cmpuint(fake.queue->len, ==, 0);
+}
+
+/* The operation ends, and the group is completed all the same. */
+static void test_timeout_in_a_group(void)
+{
+    Op op = op_new(false, 0, 0, 10 * PAGE);
+    const PageRequest *last;
+
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
+    fake.room = 2;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, op.addr);
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    fake.room = 1000;
+    wait_queue(3);
+    last = guest_request(2);
+    g_assert_true(last->lpig && last->is_read && !last->is_write);
+    g_assert_cmpuint(last->prgi, ==, guest_request(0)->prgi);
+    g_assert_cmphex(last->addr, ==, op.addr + 2 * PAGE);
+    guest_respond(last->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 3);
+}
+
+/* Each group has its time: an OS that is slow, and answers, is none that fails */
+static void test_timeout_is_for_each_group(void)
+{
+    Op op = op_new(false, 0, 0, 4 * PAGE);
+
+    fake.alloc = 1;
+    pci_svm_dma_set_page_timeout(engine, 5 * TIMEOUT_MS);
+    op_start(&op);
+    for (int i = 0; i < 4; i++) {
+        wait_queue(i + 1);
+        g_usleep(2 * TIMEOUT_MS * 1000);
+        guest_map_run(i, 1, IOMMU_RW);
+        guest_respond(guest_request(i)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    }
+    op_join_ok(&op);
+}
+
+/* Cancelling */
+
+static void test_cancel(void)
+{
+    PCISVMDMAContext *other = pci_svm_dma_open(engine, PASID, &error_abort);
+    Op op = op_new(false, 0, 0, 1);
+    Op spared = op_new(false, 1, 0, 1);
+    Op later = op_new(false, 2, 0, 1);
+
+    spared.ctx = other;
+    op_start_in_turn(&op);
+    op_start_in_turn(&spared);
+    pci_svm_dma_cancel(context);
+    op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
+
+    guest_map_run(0, 3, IOMMU_RW);
+    op_start(&later);
+    op_join_ok(&later);
+    g_assert_false(spared.done);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&spared);
+    pci_svm_dma_close(other);
+}
+
+static void test_cancel_pasid(void)
+{
+    PCISVMDMAContext *other = pci_svm_dma_open(engine, PASID, &error_abort);
+    Op ops[] = { op_new(false, 0, 0, 1), op_new(false, 1, 0, 1) };
+    Op later = op_new(false, 2, 0, 1);
+
+    ops[1].ctx = other;
+    op_start_in_turn(&ops[0]);
+    op_start_in_turn(&ops[1]);
+    pci_svm_dma_cancel_pasid(engine, PASID + 1);
+    settle();
+    g_assert_false(ops[0].done || ops[1].done);
+    pci_svm_dma_cancel_pasid(engine, PASID);
+    for (int i = 0; i < ARRAY_SIZE(ops); i++) {
+        op_join_with(&ops[i], PCI_SVM_DMA_CANCELLED, -ECANCELED, ops[i].addr);
+    }
+    guest_map_run(0, 3, IOMMU_RW);
+    op_start(&later);
+    op_join_ok(&later);
+    pci_svm_dma_close(other);
+}
+
+/* Requests */
+
+typedef struct Request {
+    PCISVMDMARequest *req;
+    AioContext *aio;
+    unsigned calls;
+    bool elsewhere;
+    bool in_coroutine;
+    int ret;
+    PCISVMDMAError err;
+} Request;
+
+static void request_done(void *opaque, int ret, const PCISVMDMAError *err)
+{
+    Request *r = opaque;
+
+    r->elsewhere = qemu_get_current_aio_context() != r->aio;
+    r->in_coroutine = qemu_in_coroutine();
+    r->ret = ret;
+    r->err = *err;
+    qatomic_store_release(&r->calls, r->calls + 1);
+    aio_wait_kick();
+}
+
+static void request_join_with(Request *r, PCISVMDMAReason reason, int ret)
+{
+    AIO_WAIT_WHILE_UNLOCKED(NULL, !qatomic_load_acquire(&r->calls));
+    settle();
+    g_assert_cmpuint(r->calls, ==, 1);
+    g_assert_false(r->elsewhere);
+    g_assert_false(r->in_coroutine);
+    g_assert_cmpint(r->err.reason, ==, reason);
+    g_assert_cmpint(r->ret, ==, ret);
+    pci_svm_dma_aio_unref(r->req);
+}
+
+static void check_requests(AioContext *aio)
+{
+    Request in = { .aio = aio }, out = in, list_in = in, list_out = in;
+    uint8_t expected[LIST_BYTES];
+    QEMUIOVector qiov;
+
+    map_list();
+    guest_map(0, 0x5000, IOMMU_RW);
+    memset(buffer, 0x5a, PAGE);
+    out.req = pci_svm_dma_aio_write(context, BASE + 1, buffer, 100, 0, aio,
+                                    request_done, &out);
+    request_join_with(&out, PCI_SVM_DMA_OK, 0);
+    g_assert_cmpmem(fake.ram + 0x5001, 100, buffer, 100);
+
+    in.req = pci_svm_dma_aio_read(context, BASE + 3 * PAGE, buffer, PAGE, 0,
+                                  aio, request_done, &in);
+    request_join_with(&in, PCI_SVM_DMA_OK, 0);
+    g_assert_cmpmem(fake.ram + 0x7000, PAGE, buffer, PAGE);
+    g_assert_cmpuint(in.err.done, ==, PAGE);
+
+    vector_init(&qiov, 0);
+    list_in.req = pci_svm_dma_aio_readv(context, list, ARRAY_SIZE(list), &qiov,
+                                        0, aio, request_done, &list_in);
+    request_join_with(&list_in, PCI_SVM_DMA_OK, 0);
+    list_from_ram(expected);
+    g_assert_cmpmem(buffer, LIST_BYTES, expected, LIST_BYTES);
+
+    memset(buffer, 0x3c, LIST_BYTES);
+    list_out.req = pci_svm_dma_aio_writev(context, list, ARRAY_SIZE(list),
+                                          &qiov, 0, aio, request_done,
+                                          &list_out);
+    request_join_with(&list_out, PCI_SVM_DMA_OK, 0);
+    list_from_ram(expected);
+    g_assert_cmpmem(buffer, LIST_BYTES, expected, LIST_BYTES);
+    qemu_iovec_destroy(&qiov);
+}
+
+static void test_requests(void)
+{
+    check_requests(qemu_get_aio_context());
+}
+
+static void test_requests_in_a_thread(void)
+{
+    IOThread *thread = iothread_new();
+
+    check_requests(iothread_get_aio_context(thread));
+    iothread_join(thread);
+}
+
+static int walk_and_count(void *host, size_t len, void *opaque)
+{
+    Request *r = opaque;
+
+    r->err.addr += len;
+    return r->err.addr == 2 * PAGE ? -EDOM : 0;
+}
+
+static void test_request_that_walks(void)
+{
+    Request r = { .aio = qemu_get_aio_context() };
+
+    guest_map_run(0, 3, IOMMU_RW);
+    r.req = pci_svm_dma_aio_walk(context, BASE, 3 * PAGE, false, 0,
+                                 walk_and_count, r.aio, request_done, &r);
+    g_assert_cmpuint(r.calls, ==, 0);
+    request_join_with(&r, PCI_SVM_DMA_STOPPED, -EDOM);
+    g_assert_cmphex(r.err.addr, ==, BASE + PAGE);
+}
+
+/* Who does not cancel gives the reference back at once. */
+static void test_request_without_handle(void)
+{
+    Request r = { .aio = qemu_get_aio_context() };
+
+    guest_map_run(0, 1, IOMMU_RW);
+    pci_svm_dma_aio_unref(pci_svm_dma_aio_read(context, BASE, buffer, 1, 0,
+                                               r.aio, request_done, &r));
+    request_join_with(&r, PCI_SVM_DMA_OK, 0);
+}
+
+static void test_cancel_request(void)
+{
+    Request r[2] = {
+        { .aio = qemu_get_aio_context() }, { .aio = qemu_get_aio_context() },
+    };
+
+    for (int i = 0; i < ARRAY_SIZE(r); i++) {
+        r[i].req = pci_svm_dma_aio_read(context, BASE + i * PAGE, buffer, 1, 0,
+                                        r[i].aio, request_done, &r[i]);
+        settle();
+    }
+    pci_svm_dma_aio_cancel(r[0].req);
+    g_assert_cmpuint(r[0].calls, ==, 0);
+    request_join_with(&r[0], PCI_SVM_DMA_CANCELLED, -ECANCELED);
+    g_assert_cmpuint(r[1].calls, ==, 0);
+    guest_map_run(0, 2, IOMMU_RW);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    /* What has ended is left alone. */
+    pci_svm_dma_aio_cancel(r[1].req);
+    request_join_with(&r[1], PCI_SVM_DMA_OK, 0);
+}
+
+static void test_cancel_request_before_it_starts(void)
+{
+    Request r = { .aio = qemu_get_aio_context() };
+
+    guest_map_run(0, 1, IOMMU_RW);
+    r.req = pci_svm_dma_aio_write(context, BASE, buffer, 1, 0, r.aio,
+                                  request_done, &r);
+    pci_svm_dma_aio_cancel(r.req);
+    request_join_with(&r, PCI_SVM_DMA_CANCELLED, -ECANCELED);
+    g_assert_cmpuint(get_stats().ats_requests, ==, 0);
+}
+
 typedef struct TestCase {
     const char *path;
     void (*fn)(void);
@@ -1510,6 +2027,30 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/state/stopped-vm", test_stopped_vm },
     { "/pci-svm-dma/state/stopped-vm-race", test_stopped_vm_race },
     { "/pci-svm-dma/race", test_race },
+    { "/pci-svm-dma/list/read", test_list_read },
+    { "/pci-svm-dma/list/write", test_list_write },
+    { "/pci-svm-dma/list/fails-in-a-range", test_list_fails_in_a_range },
+    { "/pci-svm-dma/list/exceeds-the-vector", test_list_exceeds_the_vector },
+    { "/pci-svm-dma/list/beyond-the-top", test_list_beyond_the_top },
+    { "/pci-svm-dma/list/empty", test_empty_list },
+    { "/pci-svm-dma/bounds/group-is-as-large-as-credits-allow",
+      test_group_is_as_large_as_credits_allow },
+    { "/pci-svm-dma/bounds/longest-range", test_longest_range },
+    { "/pci-svm-dma/bounds/no-BQL-while-copying", test_no_bql_while_copying },
+    { "/pci-svm-dma/timeout/no-answer", test_timeout },
+    { "/pci-svm-dma/timeout/no-credits", test_timeout_without_credits },
+    { "/pci-svm-dma/timeout/no-room", test_timeout_without_room },
+    { "/pci-svm-dma/timeout/in-a-group", test_timeout_in_a_group },
+    { "/pci-svm-dma/timeout/each-group", test_timeout_is_for_each_group },
+    { "/pci-svm-dma/cancel/context", test_cancel },
+    { "/pci-svm-dma/cancel/pasid", test_cancel_pasid },
+    { "/pci-svm-dma/request/main-loop", test_requests },
+    { "/pci-svm-dma/request/thread", test_requests_in_a_thread },
+    { "/pci-svm-dma/request/walk", test_request_that_walks },
+    { "/pci-svm-dma/request/no-handle", test_request_without_handle },
+    { "/pci-svm-dma/request/cancel", test_cancel_request },
+    { "/pci-svm-dma/request/cancel-before-the-start",
+      test_cancel_request_before_it_starts },
 };
 
 static void run_test(const void *data)
