@@ -596,7 +596,7 @@ static void op_init(SVMDMAOp *op, const SVMDMAJob *job)
     op->reason = PCI_SVM_DMA_OK;
     op->asked = false;
     op->tries = 0;
-    op->group_max = SVM_DMA_GROUP_MAX;
+    op->group_max = job->map ? 1 : SVM_DMA_GROUP_MAX;
     op->deadline = 0;
     op->busy = false;
     op->parked = NULL;

@@ -17,6 +17,7 @@
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_svm_dma_internal.h"
 #include "hw/pci/pcie.h"
+#include "system/cpu-timers.h"
 #include "system/runstate.h"
 #include "iothread.h"
 
@@ -67,6 +68,9 @@ static struct {
     /* What was marked dirty last */
     hwaddr dirty;
     hwaddr dirty_len;
+
+    /* What the VM's time is ahead of real time */
+    int64_t skew;
 
     /* Called in the middle of a translation request, of an MMIO access */
     void (*on_translate)(void);
@@ -336,6 +340,11 @@ void bql_block_unlock(bool increase)
 bool runstate_is_running(void)
 {
     return true;
+}
+
+int64_t cpu_get_clock(void)
+{
+    return get_clock() + fake.skew;
 }
 
 VMChangeStateEntry *qemu_add_vm_change_state_handler(VMChangeStateHandler *cb,
@@ -1676,7 +1685,18 @@ static void test_no_bql_while_copying(void)
 
 /* Time-out */
 
-#define TIMEOUT_MS 20
+#define TIMEOUT_MS 10000
+#define TIMEOUT_NS (TIMEOUT_MS * INT64_C(1000000))
+
+/* Time passes until @op fails, and it does not before. */
+static void expect_timeout(Op *op)
+{
+    settle();
+    fake.skew += TIMEOUT_NS / 2;
+    settle();
+    g_assert_false(op->done);
+    fake.skew += TIMEOUT_NS / 2;
+}
 
 static void test_timeout(void)
 {
@@ -1687,6 +1707,7 @@ static void test_timeout(void)
     guest_map_run(1, 1, IOMMU_RW);
     pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
     op_start(&op);
+    expect_timeout(&op);
     op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, BASE + 2 * PAGE);
     g_assert_cmpuint(op.err.done, ==, PAGE - 10);
     g_assert_cmpuint(fake.queue->len, ==, 1);
@@ -1714,6 +1735,7 @@ static void test_timeout_without_credits(void)
     op_start_in_turn(&first);
     pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
     op_start(&second);
+    expect_timeout(&second);
     op_join_with(&second, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, second.addr);
     g_assert_cmpuint(fake.queue->len, ==, 1);
     g_assert_false(first.done);
@@ -1729,6 +1751,7 @@ static void test_timeout_without_room(void)
     pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
     fake.room = 0;
     op_start(&op);
+    expect_timeout(&op);
     op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, op.addr);
     g_assert_cmpuint(fake.queue->len, ==, 0);
 }
@@ -1742,6 +1765,7 @@ static void test_timeout_in_a_group(void)
     pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
     fake.room = 2;
     op_start(&op);
+    expect_timeout(&op);
     op_join_with(&op, PCI_SVM_DMA_TIMEOUT, -ETIMEDOUT, op.addr);
     g_assert_cmpuint(fake.queue->len, ==, 2);
     fake.room = 1000;
@@ -1761,11 +1785,13 @@ static void test_timeout_is_for_each_group(void)
     Op op = op_new(false, 0, 0, 4 * PAGE);
 
     fake.alloc = 1;
-    pci_svm_dma_set_page_timeout(engine, 5 * TIMEOUT_MS);
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
     op_start(&op);
     for (int i = 0; i < 4; i++) {
-        wait_queue(i + 1);
-        g_usleep(2 * TIMEOUT_MS * 1000);
+        settle();
+        g_assert_cmpuint(fake.queue->len, ==, i + 1);
+        fake.skew += TIMEOUT_NS / 2;
+        settle();
         guest_map_run(i, 1, IOMMU_RW);
         guest_respond(guest_request(i)->prgi, IOMMU_PRI_RESP_SUCCESS);
     }
@@ -1970,6 +1996,365 @@ static void test_cancel_request_before_it_starts(void)
     g_assert_cmpuint(get_stats().ats_requests, ==, 0);
 }
 
+/* Mappings */
+
+typedef struct Mapping {
+    uint64_t addr;
+    size_t len;
+    bool is_write;
+    bool unmaps;                /* when it is revoked */
+    AioContext *aio;
+    PCISVMDMAMap *map;
+    unsigned revoked;
+    bool too_early;
+    bool elsewhere;
+    bool done;
+    int ret;
+    PCISVMDMAError err;
+} Mapping;
+
+static void mapping_revoked(PCISVMDMAMap *map, void *opaque)
+{
+    Mapping *m = opaque;
+
+    m->too_early = !m->done;
+    m->elsewhere = qemu_get_current_aio_context() != m->aio;
+    if (m->unmaps) {
+        g_clear_pointer(&m->map, pci_svm_dma_unmap);
+    }
+    qatomic_store_release(&m->revoked, m->revoked + 1);
+    aio_wait_kick();
+}
+
+static void coroutine_fn mapping_entry(void *opaque)
+{
+    Mapping *m = opaque;
+
+    m->ret = pci_svm_dma_co_map(context, m->addr, &m->len, m->is_write, 0,
+                                mapping_revoked, m, &m->map, &m->err);
+    qatomic_store_release(&m->done, true);
+    aio_wait_kick();
+}
+
+static Mapping mapping_new(bool is_write, unsigned page, uint64_t offset,
+                           size_t len)
+{
+    return (Mapping) {
+        .addr = BASE + page * PAGE + offset, .len = len, .is_write = is_write,
+        .aio = qemu_get_aio_context(),
+    };
+}
+
+static void mapping_start(Mapping *m)
+{
+    aio_co_enter(m->aio, qemu_coroutine_create(mapping_entry, m));
+}
+
+static void mapping_join(Mapping *m)
+{
+    AIO_WAIT_WHILE_UNLOCKED(NULL, !qatomic_load_acquire(&m->done));
+}
+
+static void mapping_make(Mapping *m)
+{
+    mapping_start(m);
+    mapping_join(m);
+    g_assert_cmpint(m->ret, ==, 0);
+    g_assert_nonnull(m->map);
+}
+
+static bool mapping_works(Mapping *m)
+{
+    if (!pci_svm_dma_map_begin(m->map)) {
+        return false;
+    }
+    pci_svm_dma_map_end(m->map, 0, 0);
+    return true;
+}
+
+static void test_map(void)
+{
+    Mapping m = mapping_new(true, 3, 100, 50);
+    uint8_t *host;
+
+    guest_map(3, 0x7000, IOMMU_RW);
+    mapping_make(&m);
+    g_assert_cmpuint(m.len, ==, 50);
+    host = pci_svm_dma_map_begin(m.map);
+    g_assert_true(host == fake.ram + 0x7000 + 100);
+    host[7] = 0x99;
+    fake.dirty_len = 0;
+    pci_svm_dma_map_end(m.map, 7, 1);
+    g_assert_cmphex(fake.dirty, ==, 0x7000 + 107);
+    g_assert_cmpuint(fake.dirty_len, ==, 1);
+
+    /* Not beyond the mapping, whatever the device says */
+    pci_svm_dma_map_begin(m.map);
+    pci_svm_dma_map_end(m.map, 48, SIZE_MAX);
+    g_assert_cmphex(fake.dirty, ==, 0x7000 + 148);
+    g_assert_cmpuint(fake.dirty_len, ==, 2);
+    fake.dirty_len = 0;
+    pci_svm_dma_map_begin(m.map);
+    pci_svm_dma_map_end(m.map, 50, 1);
+    g_assert_cmpuint(fake.dirty_len, ==, 0);
+    pci_svm_dma_unmap(m.map);
+    g_assert_cmpuint(m.revoked, ==, 0);
+}
+
+static void test_map_read_only(void)
+{
+    Mapping m = mapping_new(false, 3, 0, PAGE);
+
+    guest_map(3, 0x7000, IOMMU_RO);
+    mapping_make(&m);
+    fake.dirty_len = 0;
+    g_assert_nonnull(pci_svm_dma_map_begin(m.map));
+    pci_svm_dma_map_end(m.map, 0, PAGE);
+    g_assert_cmpuint(fake.dirty_len, ==, 0);
+    pci_svm_dma_unmap(m.map);
+}
+
+/* Up to the end of the translation, and it asks for one page only */
+static void test_map_is_bounded(void)
+{
+    Mapping m = mapping_new(true, 3, 100, SIZE_MAX);
+
+    mapping_start(&m);
+    settle();
+    g_assert_false(m.done);
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    g_assert_true(guest_request(0)->is_write && guest_request(0)->lpig);
+    guest_map_run(3, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    mapping_join(&m);
+    g_assert_cmpint(m.ret, ==, 0);
+    g_assert_cmpuint(m.len, ==, PAGE - 100);
+    pci_svm_dma_unmap(m.map);
+}
+
+static void test_map_refused(void)
+{
+    Mapping m = mapping_new(true, 3, 100, 50);
+
+    guest_map(3, 0x7000, IOMMU_RO);
+    fake.pri = false;
+    mapping_start(&m);
+    mapping_join(&m);
+    g_assert_cmpint(m.ret, ==, -EACCES);
+    g_assert_cmpint(m.err.reason, ==, PCI_SVM_DMA_PERMISSION);
+    g_assert_cmphex(m.err.addr, ==, m.addr);
+    g_assert_null(m.map);
+
+    m = mapping_new(true, 4, 0, 50);
+    guest_map(4, MMIO_BASE, IOMMU_RW);
+    mapping_start(&m);
+    mapping_join(&m);
+    g_assert_cmpint(m.ret, ==, -EIO);
+    g_assert_cmpint(m.err.reason, ==, PCI_SVM_DMA_BUS_ERROR);
+}
+
+static void revoke_by_invalidation(void)
+{
+    guest_invalidate(3);
+}
+
+static void revoke_by_close(void)
+{
+    g_clear_pointer(&context, pci_svm_dma_close);
+}
+
+static void revoke_by_free(void)
+{
+    context = NULL;
+    g_clear_pointer(&engine, pci_svm_dma_free);
+}
+
+static void revoke_by_cancel(void)
+{
+    pci_svm_dma_cancel(context);
+}
+
+static void revoke_by_state(void)
+{
+    fake.ats = false;
+    guest_change_state();
+}
+
+static void revoke_by_vm_stop(void)
+{
+    fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
+    fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
+}
+
+typedef struct Revocation {
+    const char *path;
+    void (*fn)(void);
+} Revocation;
+
+static const Revocation revocations[] = {
+    { "/pci-svm-dma/map/revoked-by-invalidation", revoke_by_invalidation },
+    { "/pci-svm-dma/map/revoked-by-close", revoke_by_close },
+    { "/pci-svm-dma/map/revoked-by-free", revoke_by_free },
+    { "/pci-svm-dma/map/revoked-by-cancel", revoke_by_cancel },
+    { "/pci-svm-dma/map/revoked-by-a-state-change", revoke_by_state },
+    { "/pci-svm-dma/map/revoked-by-a-stop-of-the-VM", revoke_by_vm_stop },
+};
+
+/* At once; the holder hears of it once, and later ends it, or has done so. */
+static void test_revocation(const void *data)
+{
+    const Revocation *r = data;
+    Mapping kept, unmapped, unmaps;
+
+    setup();
+    kept = unmapped = unmaps = mapping_new(true, 3, 0, PAGE);
+    unmaps.unmaps = true;
+    guest_map_run(3, 1, IOMMU_RW);
+    mapping_make(&kept);
+    mapping_make(&unmapped);
+    mapping_make(&unmaps);
+    g_assert_true(mapping_works(&kept));
+    r->fn();
+    g_assert_false(mapping_works(&kept));
+    g_assert_cmpuint(kept.revoked, ==, 0);
+    pci_svm_dma_unmap(unmapped.map);
+    settle();
+    g_assert_cmpuint(kept.revoked, ==, 1);
+    g_assert_cmpuint(unmapped.revoked, ==, 0);
+    g_assert_cmpuint(unmaps.revoked, ==, 1);
+    g_assert_null(unmaps.map);
+    g_assert_false(kept.elsewhere);
+    g_assert_false(mapping_works(&kept));
+    pci_svm_dma_unmap(kept.map);
+    teardown();
+}
+
+static void test_invalidation_elsewhere(void)
+{
+    Mapping m = mapping_new(false, 3, PAGE - 1, 1);
+
+    guest_map_run(3, 1, IOMMU_RW);
+    mapping_make(&m);
+    guest_invalidate(2);
+    guest_invalidate(4);
+    g_assert_true(mapping_works(&m));
+    guest_invalidate(3);
+    g_assert_false(mapping_works(&m));
+    settle();
+    g_assert_cmpuint(m.revoked, ==, 1);
+    pci_svm_dma_unmap(m.map);
+}
+
+static bool has_mapping(void)
+{
+    QEMU_LOCK_GUARD(&engine->lock);
+    return !QLIST_EMPTY(&context->pasid_use->maps);
+}
+
+/* Who maps hears of the revocation when it knows of the mapping. */
+static void test_revoked_before_it_is_returned(void)
+{
+    Mapping m = mapping_new(false, 3, 0, PAGE);
+
+    guest_map_run(3, 1, IOMMU_RW);
+    mapping_start(&m);
+    /* The worker thread is created by the main loop. */
+    while (!has_mapping()) {
+        aio_poll(qemu_get_aio_context(), false);
+        g_thread_yield();
+    }
+    g_assert_false(m.done);
+    guest_invalidate(3);
+    mapping_join(&m);
+    settle();
+    g_assert_cmpint(m.ret, ==, 0);
+    g_assert_cmpuint(m.revoked, ==, 1);
+    g_assert_false(m.too_early);
+    g_assert_false(mapping_works(&m));
+    pci_svm_dma_unmap(m.map);
+}
+
+/* It is not entered when the translation has been revoked. */
+static void test_map_revoked_while_translating(void)
+{
+    Mapping m = mapping_new(false, 0, 0, PAGE);
+
+    guest_map(0, 0x4000, IOMMU_RW);
+    fake.on_translate = revoke_page_0;
+    mapping_make(&m);
+    g_assert_true(pci_svm_dma_map_begin(m.map) == fake.ram + 0x8000);
+    pci_svm_dma_map_end(m.map, 0, 0);
+    pci_svm_dma_unmap(m.map);
+}
+
+/* A thread that accesses what the guest takes away */
+
+static struct {
+    Mapping m;
+    bool stop;
+    unsigned accesses;
+} mapper;
+
+static void mapper_access(PCISVMDMAMap *map)
+{
+    uint8_t *host;
+
+    while ((host = pci_svm_dma_map_begin(map))) {
+        race_piece(host, PAGE, NULL);
+        qatomic_inc(&mapper.accesses);
+        pci_svm_dma_map_end(map, 0, PAGE);
+    }
+}
+
+static void coroutine_fn mapper_entry(void *opaque)
+{
+    Mapping *m = &mapper.m;
+
+    while (!qatomic_read(&mapper.stop)) {
+        m->len = PAGE;
+        m->ret = pci_svm_dma_co_map(opaque, m->addr, &m->len, true, 0, NULL,
+                                    NULL, &m->map, &m->err);
+        if (!m->ret) {
+            mapper_access(m->map);
+            pci_svm_dma_unmap(m->map);
+        }
+    }
+    pci_svm_dma_unref(opaque);
+    qatomic_store_release(&m->done, true);
+    aio_wait_kick();
+}
+
+static void test_map_race(void)
+{
+    IOThread *thread = iothread_new();
+    uint64_t before;
+
+    race.stale = 0;
+    memset(race.frame_free, true, sizeof(race.frame_free));
+    mapper.stop = false;
+    mapper.accesses = 0;
+    mapper.m = mapping_new(true, 0, 0, PAGE);
+    guest_map(0, race_alloc_frame(), IOMMU_RW);
+    pci_svm_dma_ref(context);
+    aio_co_schedule(iothread_get_aio_context(thread),
+                    qemu_coroutine_create(mapper_entry, context));
+    for (int i = 0; i < 300; i++) {
+        before = qatomic_read(&mapper.accesses);
+        while (qatomic_read(&mapper.accesses) == before) {
+            race_handle_faults();
+        }
+        race_change_page(0, i & 1);
+    }
+    qatomic_set(&mapper.stop, true);
+    g_clear_pointer(&context, pci_svm_dma_close);
+    for (int i = 0; i < FRAMES; i++) {
+        qatomic_set(&race.frame_free[i], true);
+    }
+    mapping_join(&mapper.m);
+    iothread_join(thread);
+    g_assert_cmpuint(race.stale, ==, 0);
+}
+
 typedef struct TestCase {
     const char *path;
     void (*fn)(void);
@@ -2051,6 +2436,16 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/request/cancel", test_cancel_request },
     { "/pci-svm-dma/request/cancel-before-the-start",
       test_cancel_request_before_it_starts },
+    { "/pci-svm-dma/map/access", test_map },
+    { "/pci-svm-dma/map/read-only", test_map_read_only },
+    { "/pci-svm-dma/map/bounded", test_map_is_bounded },
+    { "/pci-svm-dma/map/refused", test_map_refused },
+    { "/pci-svm-dma/map/invalidation-elsewhere", test_invalidation_elsewhere },
+    { "/pci-svm-dma/map/revoked-before-it-is-returned",
+      test_revoked_before_it_is_returned },
+    { "/pci-svm-dma/map/revoked-while-translating",
+      test_map_revoked_while_translating },
+    { "/pci-svm-dma/map/race", test_map_race },
 };
 
 static void run_test(const void *data)
@@ -2076,6 +2471,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(state_cases); i++) {
         g_test_add_data_func(state_cases[i].path, &state_cases[i],
                              test_disabled_while_waiting);
+    }
+    for (int i = 0; i < ARRAY_SIZE(revocations); i++) {
+        g_test_add_data_func(revocations[i].path, &revocations[i],
+                             test_revocation);
     }
     return g_test_run();
 }
