@@ -21,6 +21,7 @@
 #include "hw/pci/pcie.h"
 #include "hw/qdev-properties.h"
 #include "migration/vmstate.h"
+#include "svm-testdev-dma.h"
 
 #define TYPE_SVM_TESTDEV    "svm-testdev"
 #define TYPE_SVM_TESTDEV_VF "svm-testdev-vf"
@@ -50,6 +51,7 @@ struct SVMTestdev {
     uint64_t reg[REG(SVM_TESTDEV_REG_END)];
     IOMMUTLBEntry result[SVM_TESTDEV_RESULTS_MAX];
     SVMTestdevSlot slot[SVM_TESTDEV_SLOTS];
+    SVMTestdevDMA dma;
     Notifier state_notifier;
 
     /* Properties */
@@ -98,9 +100,14 @@ static void svm_testdev_state_changed(Notifier *n, void *data)
  * Calls
  */
 
+static unsigned svm_testdev_slot_number(SVMTestdev *s)
+{
+    return s->reg[REG(SVM_TESTDEV_SLOT)] % SVM_TESTDEV_SLOTS;
+}
+
 static SVMTestdevSlot *svm_testdev_slot(SVMTestdev *s)
 {
-    return &s->slot[s->reg[REG(SVM_TESTDEV_SLOT)] % SVM_TESTDEV_SLOTS];
+    return &s->slot[svm_testdev_slot_number(s)];
 }
 
 static uint32_t svm_testdev_pasid(SVMTestdev *s)
@@ -246,6 +253,20 @@ static int64_t svm_testdev_dma(SVMTestdev *s, DMADirection dir)
     return ret;
 }
 
+static int64_t svm_testdev_call_engine(SVMTestdev *s, uint64_t call)
+{
+    const SVMTestdevDMAArgs args = {
+        .pasid = svm_testdev_pasid(s),
+        .addr = s->reg[REG(SVM_TESTDEV_ADDR)],
+        .length = s->reg[REG(SVM_TESTDEV_LENGTH)],
+        .flags = s->reg[REG(SVM_TESTDEV_FLAGS)],
+        .data = s->reg[REG(SVM_TESTDEV_DATA)],
+    };
+
+    return svm_testdev_dma_call(&s->dma, svm_testdev_slot_number(s), call,
+                                &args);
+}
+
 static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
 {
     switch (call) {
@@ -270,6 +291,8 @@ static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
         return svm_testdev_dma(s, DMA_DIRECTION_TO_DEVICE);
     case SVM_TESTDEV_DMA_WRITE:
         return svm_testdev_dma(s, DMA_DIRECTION_FROM_DEVICE);
+    case SVM_TESTDEV_OPEN ... SVM_TESTDEV_SET_TIMEOUT:
+        return svm_testdev_call_engine(s, call);
     default:
         return -ENOSYS;
     }
@@ -352,6 +375,8 @@ static uint64_t svm_testdev_read(void *opaque, hwaddr addr, unsigned size)
         return slot->resp.response_code;
     case SVM_TESTDEV_RESP_PRGI:
         return slot->resp.prgi;
+    case SVM_TESTDEV_SVM_DONE ... SVM_TESTDEV_SVM_END - 1:
+        return svm_testdev_dma_read(&s->dma, svm_testdev_slot_number(s), addr);
     case SVM_TESTDEV_RESULTS ... SVM_TESTDEV_BAR_SIZE - 1:
         return svm_testdev_read_result(s, addr - SVM_TESTDEV_RESULTS);
     default:
@@ -472,6 +497,7 @@ static void svm_testdev_realize(PCIDevice *dev, Error **errp)
     if (!svm_testdev_init_pm(s, errp) || !svm_testdev_init_vfs(s, errp)) {
         return;
     }
+    svm_testdev_dma_init(&s->dma, dev);
     s->timer = timer_new_ns(QEMU_CLOCK_VIRTUAL, svm_testdev_call_due, s);
     s->state_notifier.notify = svm_testdev_state_changed;
     pci_svm_add_state_notifier(dev, &s->state_notifier);
@@ -489,6 +515,7 @@ static void svm_testdev_exit(PCIDevice *dev)
         svm_testdev_call_due(s);
     }
     g_clear_pointer(&s->timer, timer_free);
+    svm_testdev_dma_exit(&s->dma);
     notifier_remove(&s->state_notifier);
     if (s->vfs) {
         pcie_sriov_pf_exit(dev);

@@ -76,6 +76,7 @@ struct SVMState {
     IOThread *iothread;         /* property, or NULL */
     IOThread *own_iothread;
     uint32_t atc_entries;
+    uint32_t page_timeout_ms;
     VMChangeStateEntry *vm_change;
 
     SVMCommand regs;            /* what the next command will do */
@@ -557,6 +558,7 @@ static void svm_realize(PCIDevice *dev, Error **errp)
         return;
     }
     s->dma = pci_svm_dma_new(dev, s->atc_entries);
+    pci_svm_dma_set_page_timeout(s->dma, s->page_timeout_ms);
     s->vm_change = qdev_add_vm_change_state_handler(DEVICE(s), svm_vm_change,
                                                     s);
 }
@@ -658,6 +660,7 @@ static const VMStateDescription svm_vmstate = {
 static const Property svm_properties[] = {
     DEFINE_PROP_LINK("iothread", SVMState, iothread, TYPE_IOTHREAD,
                      IOThread *),
+    DEFINE_PROP_UINT32("page-timeout-ms", SVMState, page_timeout_ms, 0),
     DEFINE_PROP_UINT32("x-atc-entries", SVMState, atc_entries,
                        PCI_SVM_DMA_ATC_ENTRIES),
 };
@@ -682,6 +685,8 @@ static void svm_class_init(ObjectClass *klass, void *data)
     device_class_set_props(dc, svm_properties);
     object_class_property_set_description(klass, "iothread",
         "Thread that executes commands (default: a thread of its own)");
+    object_class_property_set_description(klass, "page-timeout-ms",
+        "Time in which a page request must be answered (default: 0, no limit)");
     object_class_property_set_description(klass, "x-atc-entries",
         "Translations that the device caches at most");
 }

@@ -37,6 +37,20 @@
 #define SVM_TESTDEV_DMA_READ        9   /* of up to 8 bytes, to DATA */
 #define SVM_TESTDEV_DMA_WRITE       10  /* of DATA */
 
+/* Those of the DMA engine, about the slot's context */
+#define SVM_TESTDEV_OPEN            16
+#define SVM_TESTDEV_CLOSE           17
+#define SVM_TESTDEV_SVM_READ        18  /* of up to 8 bytes */
+#define SVM_TESTDEV_SVM_WRITE       19  /* of DATA */
+#define SVM_TESTDEV_MAP             20  /* FLAG_WRITE: for writing */
+#define SVM_TESTDEV_MAP_READ        21  /* ADDR: offset */
+#define SVM_TESTDEV_MAP_WRITE       22  /* likewise, of DATA */
+#define SVM_TESTDEV_UNMAP           23
+#define SVM_TESTDEV_CANCEL          24
+#define SVM_TESTDEV_CANCEL_REQUEST  25  /* the slot's latest */
+#define SVM_TESTDEV_CANCEL_PASID    26
+#define SVM_TESTDEV_SET_TIMEOUT     27  /* LENGTH: milliseconds */
+
 /* Its arguments; they keep their values, through resets too */
 #define SVM_TESTDEV_PASID           0x008   /* ~0: none */
 #define SVM_TESTDEV_ADDR            0x010
@@ -82,6 +96,17 @@
 #define SVM_TESTDEV_RESP_CODE       0x0e8
 #define SVM_TESTDEV_RESP_PRGI       0x0f0
 #define SVM_TESTDEV_REG_END         0x0f8
+
+/* Read-only: what the slot's last operation of the DMA engine came to */
+#define SVM_TESTDEV_SVM_DONE        0x100   /* how many have ended */
+#define SVM_TESTDEV_SVM_RET         0x108
+#define SVM_TESTDEV_SVM_REASON      0x110   /* PCISVMDMAReason */
+#define SVM_TESTDEV_SVM_ADDR        0x118
+#define SVM_TESTDEV_SVM_BYTES       0x120
+#define SVM_TESTDEV_SVM_DATA        0x128   /* read, by a mapping too */
+#define SVM_TESTDEV_MAP_LENGTH      0x130
+#define SVM_TESTDEV_MAP_REVOKED     0x138   /* how many were revoked */
+#define SVM_TESTDEV_SVM_END         0x140
 
 /* Read-only: results of a translation, four registers each */
 #define SVM_TESTDEV_RESULTS         0x2000
