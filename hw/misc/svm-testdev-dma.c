@@ -1,9 +1,9 @@
 /*
  * Test device of the SVM API: the calls of the DMA engine
  *
- * Each call of hw/pci/pci_svm_dma.h as the registers say, in the main loop. What
- * takes time is a request, or a coroutine, whose end the registers of its slot
- * tell. docs/specs/svm-testdev.rst.
+ * Each call of hw/pci/pci_svm_dma.h as the registers say, in the main loop.
+ * What takes time is a request, or a coroutine, whose end the registers of its
+ * slot tell. docs/specs/svm-testdev.rst.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -108,7 +108,7 @@ static void coroutine_fn testdev_map_entry(void *opaque)
 {
     SVMTestdevJob *job = opaque;
     SVMTestdevDMASlot *slot = job->slot;
-    size_t len = job->args.length;
+    size_t len = MIN(job->args.length, SIZE_MAX);
     PCISVMDMAMap *map = NULL;
     PCISVMDMAError err;
     int ret;
@@ -130,12 +130,8 @@ static void coroutine_fn testdev_map_entry(void *opaque)
 static int testdev_map(SVMTestdevDMA *dma, SVMTestdevDMASlot *slot,
                        const SVMTestdevDMAArgs *args)
 {
-    SVMTestdevJob *job;
+    SVMTestdevJob *job = testdev_job_new(dma, slot, args);
 
-    if (!args->length) {
-        return -EINVAL;
-    }
-    job = testdev_job_new(dma, slot, args);
     aio_co_schedule(qemu_get_aio_context(),
                     qemu_coroutine_create(testdev_map_entry, job));
     return 0;

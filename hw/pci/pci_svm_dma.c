@@ -381,7 +381,7 @@ PCISVMDMA *pci_svm_dma_new(PCIDevice *dev, size_t atc_entries)
 void pci_svm_dma_set_page_timeout(PCISVMDMA *e, uint32_t ms)
 {
     assert(bql_locked());
-    qatomic_set(&e->page_timeout, (int64_t)ms * SCALE_MS);
+    qatomic_set(&e->page_timeout_ms, ms);
 }
 
 /* From now on no operation uses the device. */

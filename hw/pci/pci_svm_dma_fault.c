@@ -31,10 +31,10 @@ static int64_t fault_now(void)
 
 static void op_set_deadline(SVMDMAOp *op)
 {
-    int64_t timeout = qatomic_read(&op->engine->page_timeout);
+    uint32_t ms = qatomic_read(&op->engine->page_timeout_ms);
 
-    if (timeout && !op->deadline) {
-        op->deadline = fault_now() + timeout;
+    if (ms && !op->deadline) {
+        op->deadline = fault_now() + (int64_t)ms * SCALE_MS;
     }
 }
 

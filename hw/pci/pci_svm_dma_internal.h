@@ -128,7 +128,7 @@ struct PCISVMDMA {
     unsigned enables;           /* as the state notifier last saw them */
     GHashTable *pasids;
     QEMUTimer rest_timer;       /* for groups that are incomplete */
-    int64_t page_timeout;       /* in ns, or 0; read without the lock */
+    uint32_t page_timeout_ms;   /* or 0; read without the lock */
 
     QemuMutex lock;             /* the members below */
     QemuCond idle;

@@ -121,7 +121,6 @@ int coroutine_fn pci_svm_dma_co_map(PCISVMDMAContext *ctx, uint64_t addr,
     };
     int ret;
 
-    assert(*len);
     new->ctx = pci_svm_dma_ref(ctx);
     new->revoke = revoke;
     new->opaque = opaque;

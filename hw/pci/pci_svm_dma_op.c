@@ -533,6 +533,15 @@ static bool op_next_range(SVMDMAOp *op)
     return true;
 }
 
+/* Nothing cannot be mapped, but well be read. */
+static bool op_may_access(const SVMDMAOp *op, const PCISVMDMARange *range)
+{
+    if (!range->len) {
+        return !op->job->map;
+    }
+    return range->addr + (range->len - 1) >= range->addr;
+}
+
 /* Refuse it as a whole, at the first address that is out of the question. */
 static int op_check_ranges(SVMDMAOp *op)
 {
@@ -542,7 +551,7 @@ static int op_check_ranges(SVMDMAOp *op)
         const PCISVMDMARange *range = &op->job->ranges[i];
 
         op->addr = range->addr;
-        if (range->len && range->addr + (range->len - 1) < range->addr) {
+        if (!op_may_access(op, range)) {
             return svm_dma_op_fail(op, PCI_SVM_DMA_UNMAPPED);
         }
         if (range->len > room) {

@@ -1779,7 +1779,7 @@ static void test_timeout_in_a_group(void)
     g_assert_cmpuint(fake.queue->len, ==, 3);
 }
 
-/* Each group has its time: an OS that is slow, and answers, is none that fails */
+/* Each group has its time: an OS that is slow, and answers, does not fail. */
 static void test_timeout_is_for_each_group(void)
 {
     Op op = op_new(false, 0, 0, 4 * PAGE);
@@ -2144,6 +2144,11 @@ static void test_map_refused(void)
     g_assert_cmpint(m.err.reason, ==, PCI_SVM_DMA_PERMISSION);
     g_assert_cmphex(m.err.addr, ==, m.addr);
     g_assert_null(m.map);
+
+    m = mapping_new(true, 3, 100, 0);
+    mapping_start(&m);
+    mapping_join(&m);
+    g_assert_cmpint(m.ret, ==, -EFAULT);
 
     m = mapping_new(true, 4, 0, 50);
     guest_map(4, MMIO_BASE, IOMMU_RW);

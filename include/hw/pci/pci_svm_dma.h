@@ -8,9 +8,9 @@
  *
  * One engine (#PCISVMDMA) per function; one or more contexts
  * (#PCISVMDMAContext) per PASID, each of which is a thing that the device
- * starts and stops as a whole, such as a queue; operations in them. An operation
- * works on memory piece by piece; a mapping (#PCISVMDMAMap) gives access to a
- * piece for longer.
+ * starts and stops as a whole, such as a queue; operations in them. An
+ * operation works on memory piece by piece; a mapping (#PCISVMDMAMap) gives
+ * access to a piece for longer.
  *
  * Threads:
  *
@@ -26,9 +26,9 @@
  *   %PCI_SVM_DMA_CANCELLED soon after, in their own thread. A device that is
  *   unrealized waits for its coroutines as always.
  *
- * Memory: an engine has what its cache takes (see pci_atc_new()) and some 20
+ * Memory: an engine has what its cache takes (see pci_atc_new()) and some 25
  * KiB; a context, a PASID, a mapping and a request some 200 bytes each; an
- * operation some 16 KiB while it runs, on its coroutine's stack, whatever its
+ * operation some 10 KiB while it runs, on its coroutine's stack, whatever its
  * length. How many of these there are is the device's choice.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
@@ -404,8 +404,9 @@ int coroutine_fn pci_svm_dma_co_write(PCISVMDMAContext *ctx, uint64_t addr,
  * @flags: a combination of #PCISVMDMAFlags
  * @err: if not NULL, set to what happened
  *
- * One operation: it fails at the first address that fails. @ranges and @qiov
- * stay valid until it returns. Otherwise as pci_svm_dma_co_walk().
+ * One operation, which works on one range after the other: it fails at the
+ * first address that fails. @ranges and @qiov stay valid until it returns.
+ * Otherwise as pci_svm_dma_co_walk().
  */
 int coroutine_fn pci_svm_dma_co_readv(PCISVMDMAContext *ctx,
                                       const PCISVMDMARange *ranges,
@@ -471,7 +472,7 @@ PCISVMDMARequest *pci_svm_dma_aio_walk(PCISVMDMAContext *ctx, uint64_t addr,
                                        void *opaque);
 
 /**
- * pci_svm_dma_aio_readv: read a scatter list into a vector, without a coroutine
+ * pci_svm_dma_aio_readv: read a scatter list, without a coroutine
  *
  * @ctx: the context, open or referenced
  * @ranges: the scatter list; valid until @cb is called, as is @qiov
@@ -492,7 +493,7 @@ PCISVMDMARequest *pci_svm_dma_aio_readv(PCISVMDMAContext *ctx,
                                         void *opaque);
 
 /**
- * pci_svm_dma_aio_writev: write a vector to a scatter list, without a coroutine
+ * pci_svm_dma_aio_writev: write a scatter list, without a coroutine
  *
  * @ctx: the context, open or referenced
  * @ranges: the scatter list; valid until @cb is called, as is @qiov
@@ -533,7 +534,7 @@ PCISVMDMARequest *pci_svm_dma_aio_read(PCISVMDMAContext *ctx, uint64_t addr,
                                        void *opaque);
 
 /**
- * pci_svm_dma_aio_write: write a buffer into process memory, without a coroutine
+ * pci_svm_dma_aio_write: write a buffer to process memory, without a coroutine
  *
  * @ctx: the context, open or referenced
  * @addr: first address
@@ -592,9 +593,9 @@ typedef void (PCISVMDMARevokeFunc)(PCISVMDMAMap *map, void *opaque);
  *
  * @ctx: the context
  * @addr: first address
- * @len: bytes wanted, not 0; set to what the mapping has: as much, or less,
- *     up to the end of one translation, of a block of RAM, or of
- *     %PCI_SVM_DMA_PIECE_MAX
+ * @len: bytes wanted, of which 0 are as good as not mapped; set to what the
+ *     mapping has: as much, or less, up to the end of one translation, of a
+ *     block of RAM, or of %PCI_SVM_DMA_PIECE_MAX
  * @is_write: the memory will be written, and may be read; else it is only read
  * @flags: a combination of #PCISVMDMAFlags
  * @revoke: called when the mapping was revoked, or NULL
@@ -630,8 +631,8 @@ int coroutine_fn pci_svm_dma_co_map(PCISVMDMAContext *ctx, uint64_t addr,
  *
  * @map: the mapping
  *
- * Until pci_svm_dma_map_end() the caller keeps the rules of a #PCISVMDMAFunc: it
- * takes neither the BQL nor a lock that others hold while they wait for the
+ * Until pci_svm_dma_map_end() the caller keeps the rules of a #PCISVMDMAFunc:
+ * it takes neither the BQL nor a lock that others hold while they wait for the
  * BQL, it does not yield, and does not wait. It takes some 100 microseconds at
  * most.
  *
