@@ -264,6 +264,7 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *e, uint32_t pasid, Error **errp)
     ctx->pasid_use = p;
     ctx->pasid = pasid;
     ctx->refs = 1;
+    ctx->group_max = SVM_DMA_GROUP_MAX;
     qatomic_inc(&e->refs);
     WITH_QEMU_LOCK_GUARD(&e->lock) {
         QLIST_INSERT_HEAD(&e->contexts, ctx, next);

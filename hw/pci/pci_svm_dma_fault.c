@@ -323,14 +323,30 @@ static SVMDMAAnswer coroutine_fn op_wait_answer(SVMDMAOp *op,
     return op->answer;
 }
 
+/*
+ * A process that asks for memory that it does not have may do so again: then
+ * each request costs the guest's OS a fault in vain. An operation that runs at
+ * the same time may win; that does no harm.
+ */
+static void op_adapt_groups(SVMDMAOp *op, bool success)
+{
+    unsigned max = qatomic_read(&op->ctx->group_max);
+
+    qatomic_set(&op->ctx->group_max,
+                success ? MIN(max * 2, SVM_DMA_GROUP_MAX)
+                        : MAX(max / 8, SVM_DMA_GROUP_MIN));
+}
+
 /* The OS was asked for @count pages. Returns 0 to translate again. */
 static int op_handle_answer(SVMDMAOp *op, SVMDMAAnswer answer, unsigned count)
 {
     op->tries++;
     switch (answer) {
     case ANSWER_SUCCESS:
+        op_adapt_groups(op, true);
         return 0;
     case ANSWER_INVALID:
+        op_adapt_groups(op, false);
         if (count == 1) {
             return svm_dma_op_fail_access(op);
         }
@@ -373,7 +389,8 @@ int coroutine_fn svm_dma_op_ask(SVMDMAOp *op)
 {
     PCISVMDMA *e = op->engine;
     uint64_t pages[SVM_DMA_GROUP_MAX];
-    unsigned count = op_list_missing(op, pages, op->group_max);
+    unsigned max = op->group_max ?: qatomic_read(&op->ctx->group_max);
+    unsigned count = op_list_missing(op, pages, max);
     SVMDMAGroup *group;
     SVMDMAAnswer answer;
     int ret;

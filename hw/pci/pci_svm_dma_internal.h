@@ -37,8 +37,12 @@
 
 #define SVM_DMA_GROUPS (PCI_PRI_PRGI_MASK + 1)
 
-/* Page requests in a group */
+/*
+ * Page requests in a group; and when the OS has answered Invalid Request, in
+ * the groups that follow, until it answers Success
+ */
 #define SVM_DMA_GROUP_MAX 512
+#define SVM_DMA_GROUP_MIN 8
 
 #define SVM_DMA_FOREVER (-1)
 
@@ -152,6 +156,7 @@ struct PCISVMDMAContext {
     SVMDMAPasid *pasid_use;     /* valid until the context is closed */
     uint32_t pasid;
     unsigned refs;
+    unsigned group_max;         /* read without a lock */
     bool closed;                /* engine's lock */
     QLIST_ENTRY(PCISVMDMAContext) next;
 };
@@ -207,7 +212,7 @@ struct SVMDMAOp {
     /* Page requests since the last access */
     bool asked;
     unsigned tries;
-    unsigned group_max;
+    unsigned group_max;         /* or 0: as the context's */
     int64_t deadline;           /* or 0 */
 
     /* The engine's lock */

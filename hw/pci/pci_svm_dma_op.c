@@ -287,7 +287,7 @@ static void op_advance(SVMDMAOp *op, uint64_t len)
     op->done += len;
     op->burst += len;
     op->tries = 0;
-    op->group_max = SVM_DMA_GROUP_MAX;
+    op->group_max = 0;
 }
 
 static int op_access_bounce(SVMDMAOp *op, size_t len)
@@ -605,7 +605,7 @@ static void op_init(SVMDMAOp *op, const SVMDMAJob *job)
     op->reason = PCI_SVM_DMA_OK;
     op->asked = false;
     op->tries = 0;
-    op->group_max = job->map ? 1 : SVM_DMA_GROUP_MAX;
+    op->group_max = job->map ? 1 : 0;
     op->deadline = 0;
     op->busy = false;
     op->parked = NULL;

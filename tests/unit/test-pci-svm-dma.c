@@ -1649,6 +1649,38 @@ static void test_group_is_as_large_as_credits_allow(void)
     g_assert_cmpuint(get_stats().page_groups, ==, 2);
 }
 
+/* Who asks in vain asks for less the next time, until it gets what it wants. */
+static void test_group_adapts(void)
+{
+    Op op;
+
+    fake.alloc = 128;
+    for (int i = 0; i < 2; i++) {
+        op = op_new(true, 0, 0, 100 * PAGE);
+        op_start_in_turn(&op);
+        g_assert_cmpuint(fake.queue->len, ==, i ? 101 + SVM_DMA_GROUP_MIN
+                                                : 100);
+        guest_respond(guest_request(i * 101)->prgi,
+                      IOMMU_PRI_RESP_INVALID_REQUEST);
+        settle();
+        guest_respond(guest_request(fake.queue->len - 1)->prgi,
+                      IOMMU_PRI_RESP_INVALID_REQUEST);
+        op_join_with(&op, PCI_SVM_DMA_UNMAPPED, -EFAULT, op.addr);
+    }
+    op = op_new(true, 0, 0, 100 * PAGE);
+    op_start_in_turn(&op);
+    for (unsigned done = 0, n = SVM_DMA_GROUP_MIN; done < 100; n *= 2) {
+        const PageRequest *last = guest_request(fake.queue->len - 1);
+
+        done = MIN(done + n, 100);
+        g_assert_cmphex(last->addr, ==, BASE + (done - 1) * PAGE);
+        guest_map_run(0, done, IOMMU_RW);
+        guest_respond(last->prgi, IOMMU_PRI_RESP_SUCCESS);
+        settle();
+    }
+    op_join_ok(&op);
+}
+
 /* Neither time nor memory depend on the length: it fails where it should. */
 static void test_longest_range(void)
 {
@@ -2425,6 +2457,7 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/list/empty", test_empty_list },
     { "/pci-svm-dma/bounds/group-is-as-large-as-credits-allow",
       test_group_is_as_large_as_credits_allow },
+    { "/pci-svm-dma/bounds/group-adapts", test_group_adapts },
     { "/pci-svm-dma/bounds/longest-range", test_longest_range },
     { "/pci-svm-dma/bounds/no-BQL-while-copying", test_no_bql_while_copying },
     { "/pci-svm-dma/timeout/no-answer", test_timeout },

@@ -348,7 +348,8 @@ void pci_svm_dma_unref(PCISVMDMAContext *ctx);
  *
  * A translation request covers all that is left of the range, of whose results
  * the first 128 are taken at a time; a page request group all pages that they
- * lack, as far as credits allow, up to 512.
+ * lack, as far as credits allow, up to 512; fewer after the OS has answered
+ * Invalid Request, until it answers Success.
  *
  * Returns: 0, or a negative errno as #PCISVMDMAReason lists them. Pieces
  * before the failing address have been worked on.
