@@ -1,8 +1,10 @@
 /*
- * Demo endpoint for shared virtual memory
+ * Demo endpoint for shared virtual memory: the function, and its single
+ * command interface
  *
  * Fills buffers of guest processes, or computes a checksum over them, by PASID
- * and virtual address. The specification is docs/specs/svm.rst.
+ * and virtual address. The specification is docs/specs/svm.rst. The queues are
+ * in svm-queue.c.
  *
  * Registers, state and interrupts belong to the BQL. A command runs as a job,
  * a coroutine in an IOThread; a job never takes the BQL and reports its end
@@ -18,7 +20,6 @@
 #include "qemu/log.h"
 #include "qemu/module.h"
 #include "qom/object.h"
-#include "hw/misc/svm.h"
 #include "hw/pci/msi.h"
 #include "hw/pci/msix.h"
 #include "hw/pci/pci_bus.h"
@@ -30,6 +31,7 @@
 #include "migration/vmstate.h"
 #include "system/iothread.h"
 #include "system/runstate.h"
+#include "svm-internal.h"
 #include "trace.h"
 
 #define TYPE_SVM "svm"
@@ -91,6 +93,8 @@ struct SVMState {
     PCISVMDMA *dma;
     PCISVMDMAContext *ctx;      /* open for @pasid, or NULL */
     SVMJob *job;                /* NULL also while the machine is stopped */
+
+    SVMQueues queues;
 };
 
 /*
@@ -113,6 +117,16 @@ static void svm_tables_init(void)
         }
         svm_crc_table[i] = crc;
     }
+}
+
+uint8_t svm_crc(uint8_t crc, const void *buf, size_t len)
+{
+    const uint8_t *src = buf;
+
+    while (len--) {
+        crc = svm_crc_table[crc ^ *src++];
+    }
+    return crc;
 }
 
 /*
@@ -139,14 +153,9 @@ static int svm_fill_piece(void *host, size_t len, void *opaque)
 static int svm_crc_piece(void *host, size_t len, void *opaque)
 {
     SVMJob *job = opaque;
-    const uint8_t *src = host;
-    uint8_t crc = job->crc;
 
     job->done += len;
-    while (len--) {
-        crc = svm_crc_table[crc ^ *src++];
-    }
-    job->crc = crc;
+    job->crc = svm_crc(job->crc, host, len);
     return 0;
 }
 
@@ -165,11 +174,11 @@ static int coroutine_fn svm_job_co_walk(SVMJob *job)
  * Commands and their jobs, under the BQL
  */
 
-static void svm_notify(PCIDevice *dev)
+void svm_notify(PCIDevice *dev, unsigned vector)
 {
-    trace_svm_notify(dev->name, msix_enabled(dev), msi_enabled(dev));
+    trace_svm_notify(dev->name, vector, msix_enabled(dev), msi_enabled(dev));
     if (msix_enabled(dev)) {
-        msix_notify(dev, 0);
+        msix_notify(dev, vector);
     } else if (msi_enabled(dev)) {
         msi_notify(dev, 0);
     }
@@ -182,7 +191,7 @@ static void svm_command_end(SVMState *s, bool ok)
     s->commands++;
     s->failures += !ok;
     trace_svm_command_end(s->parent_obj.name, s->pasid, s->status);
-    svm_notify(&s->parent_obj);
+    svm_notify(&s->parent_obj, SVM_VECTOR_COMMAND);
 }
 
 static bool svm_command_valid(const SVMCommand *cmd)
@@ -322,9 +331,13 @@ static void svm_vm_change(void *opaque, bool running, RunState state)
 
     if (!running) {
         svm_job_stop(s);
-    } else if (s->busy && !s->job) {
+        svm_queues_stop(&s->queues);
+        return;
+    }
+    if (s->busy && !s->job) {
         svm_command_run(s);
     }
+    svm_queues_start(&s->queues);
 }
 
 /*
@@ -471,6 +484,7 @@ static void svm_reset_hold(Object *obj, ResetType type)
 
     trace_svm_reset(s->parent_obj.name, s->busy);
     svm_job_stop(s);
+    svm_queues_reset(&s->queues);
     s->busy = false;
     s->regs = (SVMCommand) { };
     s->status = SVM_STATUS_OK;
@@ -492,7 +506,9 @@ static bool svm_init_interrupts(SVMState *s, Error **errp)
         msi_uninit(dev);
         return false;
     }
-    msix_vector_use(dev, 0);
+    for (int i = 0; i < SVM_VECTORS; i++) {
+        msix_vector_use(dev, i);
+    }
     return true;
 }
 
@@ -553,12 +569,15 @@ static void svm_realize(PCIDevice *dev, Error **errp)
     if (!svm_init_pm(dev, errp) || !svm_init_interrupts(s, errp)) {
         return;
     }
-    if (!svm_init_iothread(s, errp)) {
+    s->dma = pci_svm_dma_new(dev, s->atc_entries);
+    pci_svm_dma_set_page_timeout(s->dma, s->page_timeout_ms);
+    if (!svm_init_iothread(s, errp) ||
+        !svm_queues_init(&s->queues, dev, s->dma,
+                         s->iothread ?: s->own_iothread, errp)) {
+        g_clear_pointer(&s->dma, pci_svm_dma_free);
         svm_exit_interrupts(s);
         return;
     }
-    s->dma = pci_svm_dma_new(dev, s->atc_entries);
-    pci_svm_dma_set_page_timeout(s->dma, s->page_timeout_ms);
     s->vm_change = qdev_add_vm_change_state_handler(DEVICE(s), svm_vm_change,
                                                     s);
 }
@@ -570,15 +589,17 @@ static void svm_exit(PCIDevice *dev)
 
     qemu_del_vm_change_state_handler(s->vm_change);
     svm_job_stop(s);
+    svm_queues_stop(&s->queues);
     g_clear_pointer(&s->dma, pci_svm_dma_free);
     svm_exit_interrupts(s);
 }
 
-/* Each job has a reference: no coroutine is left in the thread. */
+/* Each job and ring has a reference: no coroutine is left in the threads. */
 static void svm_finalize(Object *obj)
 {
     SVMState *s = SVM(obj);
 
+    svm_queues_fini(&s->queues);
     g_clear_pointer(&s->own_iothread, iothread_destroy);
 }
 
@@ -636,6 +657,24 @@ static const VMStateDescription svm_vmstate_stats = {
     },
 };
 
+static bool svm_queues_needed(void *opaque)
+{
+    SVMState *s = opaque;
+
+    return svm_queues_in_use(&s->queues);
+}
+
+static const VMStateDescription svm_vmstate_with_queues = {
+    .name = "svm/queues",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = svm_queues_needed,
+    .fields = (const VMStateField[]) {
+        VMSTATE_STRUCT(queues, SVMState, 1, svm_vmstate_queues, SVMQueues),
+        VMSTATE_END_OF_LIST()
+    },
+};
+
 static const VMStateDescription svm_vmstate = {
     .name = "svm",
     .version_id = 1,
@@ -655,11 +694,17 @@ static const VMStateDescription svm_vmstate = {
         VMSTATE_UINT64(failures, SVMState),
         VMSTATE_END_OF_LIST()
     },
+    .subsections = (const VMStateDescription * const []) {
+        &svm_vmstate_with_queues,
+        NULL
+    },
 };
 
 static const Property svm_properties[] = {
     DEFINE_PROP_LINK("iothread", SVMState, iothread, TYPE_IOTHREAD,
                      IOThread *),
+    DEFINE_PROP_ARRAY("iothreads", SVMState, queues.iothread_count,
+                      queues.iothreads, qdev_prop_string, char *),
     DEFINE_PROP_UINT32("page-timeout-ms", SVMState, page_timeout_ms, 0),
     DEFINE_PROP_UINT32("x-atc-entries", SVMState, atc_entries,
                        PCI_SVM_DMA_ATC_ENTRIES),
@@ -685,6 +730,9 @@ static void svm_class_init(ObjectClass *klass, void *data)
     device_class_set_props(dc, svm_properties);
     object_class_property_set_description(klass, "iothread",
         "Thread that executes commands (default: a thread of its own)");
+    object_class_property_set_description(klass, "iothreads",
+        "Names of the threads over which queues are spread, a JSON list "
+        "(default: that of commands)");
     object_class_property_set_description(klass, "page-timeout-ms",
         "Time in which a page request must be answered (default: 0, no limit)");
     object_class_property_set_description(klass, "x-atc-entries",
