@@ -3,16 +3,33 @@
  *
  * PCIe Base Specification r6.0, sections 10.1.1 and 10.3.
  *
+ * Entries stand in a hash table that is read without a lock, and their keys in
+ * an index, by which an invalidation finds them. The lock is for those who
+ * change the cache.
+ *
+ * An invalidation first removes entries, then makes itself known (@seq), then
+ * looks for uses. Hence:
+ *
+ * - a lookup reads @seq before it reads the table. An entry that it finds was
+ *   there at that time, so an invalidation that covers it is later than the
+ *   ticket;
+ * - a use is first registered, then @seq is read: either the use sees the
+ *   invalidation, or the invalidation sees the use.
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
 #include "qemu/bitops.h"
 #include "qemu/host-utils.h"
-#include "qemu/interval-tree.h"
 #include "qemu/lockable.h"
+#include "qemu/madvise.h"
+#include "qemu/memalign.h"
+#include "qemu/seqlock.h"
 #include "qemu/thread.h"
 #include "hw/pci/pci_atc.h"
+#include "pci_atc_index.h"
 #include "trace.h"
 
 #define PCI_ATC_ENTRIES_MAX (1 << 24)
@@ -20,58 +37,35 @@
 /* A ticket that is older than the log counts as covered. */
 #define PCI_ATC_LOG_LEN 64
 
-/* Entries that one eviction looks at before it takes the oldest. */
+/* Entries that one eviction looks at before it takes one that is in use. */
 #define PCI_ATC_EVICT_SCAN 16
 
-/* Sizes that a lookup looks for at a time; IOMMUs have three or four */
-#define PCI_ATC_PROBES 4
+/* Entries in a bucket, which fills a line of the processor's cache */
+#define PCI_ATC_WAYS 2
 
-/* Entries that an invalidation has in the processor's cache at a time */
-#define PCI_ATC_DROP_BATCH 16
+/* Threads whose uses are registered apart from each other */
+#define PCI_ATC_STRIPES 16
 
-/* The translations of one PASID, ordered by address; there while it has any */
-typedef struct PCIATCSpace {
-    IntervalTreeRoot tree;
-    uint32_t pasid;
-} PCIATCSpace;
-
-typedef struct PCIATCEntry {
-    IntervalTreeNode node;
-    PCIATCSpace *space;
-    uint64_t hash;
-    struct PCIATCEntry *hash_next;
-    QTAILQ_ENTRY(PCIATCEntry) age;
-    hwaddr translated_addr;
-    IOMMUAccessFlags perm;
-    bool recent;
-} PCIATCEntry;
+#define CACHE_LINE 64
 
 /*
- * The entries whose hashes lead here. What a lookup wants of the first stands
- * in the bucket, and of the others a bit of each hash, so that a lookup misses
- * the processor's cache once, as a rule.
+ * An entry: the key's address; the translated address; the key's space above
+ * eight bits of permissions, 0 if there is none.
  */
+typedef struct PCIATCSlot {
+    aligned_uint64_t addr;
+    aligned_uint64_t translated;
+    aligned_uint64_t grant;
+} PCIATCSlot;
+
 typedef struct PCIATCBucket {
-    PCIATCEntry *first;
-    hwaddr start;
-    hwaddr translated_addr;
-    uint32_t pasid;
-    uint8_t size_bit;
-    uint8_t perm;
-    bool recent;                /* in place of the first entry's */
-    uint8_t others;
-} PCIATCBucket;
+    PCIATCSlot slot[PCI_ATC_WAYS];
+    QemuSeqLock version;            /* of the slots */
+    uint32_t passed;                /* entries that found no room here */
+    bool recent[PCI_ATC_WAYS];      /* looked up since the last visit */
+} QEMU_ALIGNED(CACHE_LINE) PCIATCBucket;
 
-QEMU_BUILD_BUG_ON(sizeof(PCIATCBucket) > 32);
-
-/* What is looked for */
-typedef struct PCIATCKey {
-    uint64_t hash;
-    hwaddr start;
-    uint32_t pasid;
-    unsigned size_bit;
-    bool priv;
-} PCIATCKey;
+QEMU_BUILD_BUG_ON(sizeof(PCIATCBucket) != CACHE_LINE);
 
 /* What an invalidation covers */
 typedef struct PCIATCScope {
@@ -81,36 +75,63 @@ typedef struct PCIATCScope {
     hwaddr last;
 } PCIATCScope;
 
+/* The uses of some threads */
+typedef struct PCIATCUses {
+    QemuSpin lock;
+    unsigned count;                 /* read without the lock */
+    QLIST_HEAD(, PCIATCUse) list;
+} QEMU_ALIGNED(CACHE_LINE) PCIATCUses;
+
 struct PCIATC {
-    QemuMutex lock;
-    QemuCond use_ended;
+    /* Constant */
+    PCIATCBucket *buckets;
+    size_t bucket_mask;
+    size_t max_entries;
+    uint64_t factors[2];            /* of the hash */
+
+    /* Written with the lock held; read without it */
+    aligned_uint64_t seq;           /* invalidations so far */
+    aligned_uint64_t sizes;         /* bit n - 1: there are some of 2^n bytes */
     unsigned waiters;
 
-    size_t max_entries;
-    size_t count;
-    GHashTable *spaces;
-    PCIATCBucket *buckets;
-    unsigned bucket_bits;       /* log2 of their number */
-    uint64_t factors[2];        /* of the hash */
-    QTAILQ_HEAD(, PCIATCEntry) by_age;
-    /* Bit n - 1 is set while there are entries of 2^n bytes. */
-    uint64_t sizes;
-    size_t size_count[64];
+    PCIATCUses uses[PCI_ATC_STRIPES];
 
-    /* Number of invalidations so far, and the last of them */
-    PCIATCTicket seq;
-    PCIATCScope log[PCI_ATC_LOG_LEN];
-    QLIST_HEAD(, PCIATCUse) uses;
+    QemuMutex lock;                 /* the members below */
+    QemuCond use_ended;
+    PCIATCScope log[PCI_ATC_LOG_LEN];   /* the last invalidations */
+    PCIATCIndex index;
+    size_t count;
+    size_t size_count[64];
+    size_t hand;                    /* where the next eviction begins */
 };
 
-static uint64_t atc_entry_mask(const PCIATCEntry *e)
-{
-    return e->node.last - e->node.start;
-}
+/* Keys */
+
+/* So that no key is 0 */
+#define ATC_KEY (1ULL << 38)
 
 static unsigned atc_size_bit(uint64_t mask)
 {
     return ctz64(~(mask >> 1));
+}
+
+static uint64_t atc_mask(unsigned size_bit)
+{
+    return UINT64_MAX >> (63 - size_bit);
+}
+
+static PCIATCKey atc_key(uint32_t pasid, hwaddr addr, unsigned size_bit,
+                         bool priv)
+{
+    return (PCIATCKey) {
+        .space = ATC_KEY | (uint64_t)pasid << 6 | size_bit,
+        .addr = (addr & ~atc_mask(size_bit)) | priv,
+    };
+}
+
+static unsigned atc_key_size_bit(const PCIATCKey *key)
+{
+    return key->space & 63;
 }
 
 static bool atc_is_priv(IOMMUAccessFlags perm)
@@ -118,199 +139,239 @@ static bool atc_is_priv(IOMMUAccessFlags perm)
     return perm & IOMMU_PRIV;
 }
 
+/* The table */
+
+static uint64_t atc_grant(const PCIATCKey *key, IOMMUAccessFlags perm)
+{
+    return key->space << 8 | perm;
+}
+
+static IOMMUAccessFlags atc_grant_perm(uint64_t grant)
+{
+    return grant & 0xff;
+}
+
+QEMU_BUILD_BUG_ON(IOMMU_UNTRANSLATED_ONLY > 0xff);
+
 /*
- * The upper bits of the hash are good. Its factors are random, so that nobody
- * can choose addresses that share a bucket.
+ * Where an entry is, unless there is no room. The factors are random, so that
+ * nobody can choose addresses that share a bucket.
  */
-static PCIATCKey atc_key(const PCIATC *atc, uint32_t pasid, hwaddr start,
-                         unsigned size_bit, bool priv)
+static size_t atc_home(const PCIATC *atc, const PCIATCKey *key)
 {
-    uint64_t kind = ((uint64_t)pasid << 32) | (size_bit << 1) | priv;
-    uint64_t hash = start * atc->factors[0] + kind * atc->factors[1];
+    uint64_t hash = key->addr * atc->factors[0] + key->space * atc->factors[1];
 
-    return (PCIATCKey) {
-        .hash = (hash ^ hash >> 32) * atc->factors[1],
-        .start = start, .pasid = pasid, .size_bit = size_bit, .priv = priv,
-    };
+    return ((hash ^ hash >> 32) * atc->factors[1] >> 32) & atc->bucket_mask;
 }
 
-static PCIATCBucket *atc_bucket(const PCIATC *atc, uint64_t hash)
+/* Without branches that nobody could predict */
+static int atc_find_way(const PCIATCBucket *bucket, const PCIATCKey *key)
 {
-    return &atc->buckets[hash >> 32 >> (32 - atc->bucket_bits)];
-}
+    uint32_t found = 0;
 
-/* Of bits that the entries of a bucket do not share */
-static uint8_t atc_filter(uint64_t hash)
-{
-    return 1 << extract64(hash, 32, 3);
-}
+    for (int i = 0; i < PCI_ATC_WAYS; i++) {
+        const PCIATCSlot *slot = &bucket->slot[i];
+        uint64_t grant = qatomic_read_u64(&slot->grant);
+        uint64_t addr = qatomic_read_u64(&slot->addr);
 
-static bool atc_first_is(const PCIATCBucket *bucket, const PCIATCKey *key)
-{
-    return bucket->first && bucket->start == key->start &&
-           bucket->pasid == key->pasid && bucket->size_bit == key->size_bit &&
-           atc_is_priv(bucket->perm) == key->priv;
-}
-
-static PCIATCEntry *atc_find_other(const PCIATCBucket *bucket,
-                                   const PCIATCKey *key)
-{
-    PCIATCEntry *e;
-
-    if (!(bucket->others & atc_filter(key->hash))) {
-        return NULL;
+        found |= (((addr ^ key->addr) | (grant >> 8 ^ key->space)) == 0) << i;
     }
-    e = bucket->first->hash_next;
-    while (e && (e->hash != key->hash || e->node.start != key->start ||
-                 e->space->pasid != key->pasid ||
-                 atc_size_bit(atc_entry_mask(e)) != key->size_bit ||
-                 atc_is_priv(e->perm) != key->priv)) {
-        e = e->hash_next;
+    return found ? ctz32(found) : -1;
+}
+
+/*
+ * Read a bucket's entry for @key as it was at one time, without the lock.
+ * Returns the way in which it is.
+ */
+static int atc_read(const PCIATCBucket *bucket, const PCIATCKey *key,
+                    PCIATCSlot *copy)
+{
+    unsigned version;
+    int way;
+
+    do {
+        version = seqlock_read_begin(&bucket->version);
+        way = atc_find_way(bucket, key);
+        if (way >= 0) {
+            const PCIATCSlot *slot = &bucket->slot[way];
+
+            copy->translated = qatomic_read_u64(&slot->translated);
+            copy->grant = qatomic_read_u64(&slot->grant);
+        }
+    } while (seqlock_read_retry(&bucket->version, version));
+    return way;
+}
+
+/* Called with the lock held, as those that follow */
+static void atc_write(PCIATCBucket *bucket, int way, const PCIATCSlot *val)
+{
+    PCIATCSlot *slot = &bucket->slot[way];
+
+    seqlock_write_begin(&bucket->version);
+    qatomic_set_u64(&slot->addr, val->addr);
+    qatomic_set_u64(&slot->translated, val->translated);
+    qatomic_set_u64(&slot->grant, val->grant);
+    seqlock_write_end(&bucket->version);
+    qatomic_set(&bucket->recent[way], false);
+}
+
+/* The bucket that has the entry, and in @way where */
+static PCIATCBucket *atc_find(PCIATC *atc, const PCIATCKey *key, int *way)
+{
+    size_t i = atc_home(atc, key);
+
+    for (size_t n = 0; n <= atc->bucket_mask; n++) {
+        PCIATCBucket *bucket = &atc->buckets[i];
+
+        *way = atc_find_way(bucket, key);
+        if (*way >= 0) {
+            return bucket;
+        }
+        if (!bucket->passed) {
+            break;
+        }
+        i = (i + 1) & atc->bucket_mask;
     }
-    return e;
+    return NULL;
 }
 
-static PCIATCEntry *atc_find(const PCIATC *atc, const PCIATCKey *key)
+static int atc_find_room(const PCIATCBucket *bucket)
 {
-    PCIATCBucket *bucket = atc_bucket(atc, key->hash);
-
-    return atc_first_is(bucket, key) ? bucket->first
-                                     : atc_find_other(bucket, key);
-}
-
-/* After the first entry, or what it says, has changed */
-static void atc_show_first(PCIATCBucket *bucket)
-{
-    const PCIATCEntry *e = bucket->first;
-
-    if (e) {
-        bucket->start = e->node.start;
-        bucket->translated_addr = e->translated_addr;
-        bucket->pasid = e->space->pasid;
-        bucket->size_bit = atc_size_bit(atc_entry_mask(e));
-        bucket->perm = e->perm;
-        bucket->recent = e->recent;
-    }
-}
-
-static void atc_hash_insert(PCIATC *atc, PCIATCEntry *e)
-{
-    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
-    PCIATCEntry *old = bucket->first;
-
-    if (old) {
-        old->recent = bucket->recent;
-        bucket->others |= atc_filter(old->hash);
-    }
-    e->hash_next = old;
-    bucket->first = e;
-    atc_show_first(bucket);
-}
-
-static void atc_hash_remove(PCIATC *atc, PCIATCEntry *e)
-{
-    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
-    PCIATCEntry **p = &bucket->first;
-
-    bucket->first->recent = bucket->recent;
-    bucket->others = 0;
-    while (*p) {
-        if (*p == e) {
-            *p = e->hash_next;
-        } else {
-            bucket->others |= p != &bucket->first ? atc_filter((*p)->hash) : 0;
-            p = &(*p)->hash_next;
+    for (int i = 0; i < PCI_ATC_WAYS; i++) {
+        if (!bucket->slot[i].grant) {
+            return i;
         }
     }
-    atc_show_first(bucket);
+    return -1;
 }
 
-static void atc_grant(PCIATC *atc, PCIATCEntry *e, IOMMUAccessFlags perm)
+static void atc_pass(PCIATCBucket *bucket, int delta)
 {
-    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
+    qatomic_set(&bucket->passed, bucket->passed + delta);
+}
 
-    e->perm |= perm;
-    if (bucket->first == e) {
-        bucket->perm = e->perm;
+/* There is room somewhere: the table is at most half full. */
+static void atc_table_insert(PCIATC *atc, const PCIATCKey *key,
+                             const PCIATCSlot *val)
+{
+    size_t i = atc_home(atc, key);
+    int way;
+
+    while ((way = atc_find_room(&atc->buckets[i])) < 0) {
+        atc_pass(&atc->buckets[i], 1);
+        i = (i + 1) & atc->bucket_mask;
+    }
+    atc_write(&atc->buckets[i], way, val);
+}
+
+static void atc_table_remove(PCIATC *atc, const PCIATCKey *key)
+{
+    size_t i = atc_home(atc, key);
+    int way;
+
+    while ((way = atc_find_way(&atc->buckets[i], key)) < 0) {
+        atc_pass(&atc->buckets[i], -1);
+        i = (i + 1) & atc->bucket_mask;
+    }
+    atc_write(&atc->buckets[i], way, &(PCIATCSlot) { });
+}
+
+/* Entries */
+
+static void atc_count_size(PCIATC *atc, unsigned bit, int delta)
+{
+    uint64_t sizes = atc->sizes;
+
+    atc->count += delta;
+    atc->size_count[bit] += delta;
+    sizes = deposit64(sizes, bit, 1, atc->size_count[bit] != 0);
+    if (sizes != atc->sizes) {
+        qatomic_set_u64(&atc->sizes, sizes);
     }
 }
 
-/* Was it looked up since the last call? */
-static bool atc_take_recent(PCIATC *atc, PCIATCEntry *e)
+/* After keys have left the index; they need not be in the processor's cache. */
+static void atc_removed(const PCIATCKey *keys, unsigned n, void *opaque)
 {
-    PCIATCBucket *bucket = atc_bucket(atc, e->hash);
-    bool *recent = bucket->first == e ? &bucket->recent : &e->recent;
-    bool ret = *recent;
+    PCIATC *atc = opaque;
 
-    *recent = false;
-    return ret;
+    for (unsigned i = 0; i < n; i++) {
+        __builtin_prefetch(&atc->buckets[atc_home(atc, &keys[i])], 1);
+    }
+    for (unsigned i = 0; i < n; i++) {
+        atc_table_remove(atc, &keys[i]);
+        atc_count_size(atc, atc_key_size_bit(&keys[i]), -1);
+    }
 }
 
-static PCIATCSpace *atc_get_space(PCIATC *atc, uint32_t pasid)
+/* A way that has an entry; the one after the last that this said */
+static PCIATCSlot *atc_next_victim(PCIATC *atc, bool **recent)
 {
-    PCIATCSpace *space = g_hash_table_lookup(atc->spaces,
-                                             GUINT_TO_POINTER(pasid));
+    PCIATCBucket *bucket;
+    unsigned way;
 
-    if (!space) {
-        space = g_new0(PCIATCSpace, 1);
-        space->pasid = pasid;
-        g_hash_table_insert(atc->spaces, GUINT_TO_POINTER(pasid), space);
-    }
-    return space;
-}
-
-static void atc_remove(PCIATC *atc, PCIATCEntry *e)
-{
-    PCIATCSpace *space = e->space;
-    unsigned bit = atc_size_bit(atc_entry_mask(e));
-
-    atc_hash_remove(atc, e);
-    interval_tree_remove(&e->node, &space->tree);
-    if (interval_tree_is_empty(&space->tree)) {
-        g_hash_table_remove(atc->spaces, GUINT_TO_POINTER(space->pasid));
-    }
-    QTAILQ_REMOVE(&atc->by_age, e, age);
-    if (!--atc->size_count[bit]) {
-        atc->sizes &= ~(1ULL << bit);
-    }
-    atc->count--;
-    g_free(e);
-}
-
-static void atc_add(PCIATC *atc, uint32_t pasid, hwaddr start, uint64_t mask,
-                    hwaddr translated_addr, IOMMUAccessFlags perm)
-{
-    unsigned bit = atc_size_bit(mask);
-    PCIATCEntry *e = g_new0(PCIATCEntry, 1);
-
-    e->node.start = start;
-    e->node.last = start | mask;
-    e->translated_addr = translated_addr;
-    e->perm = perm;
-    e->space = atc_get_space(atc, pasid);
-    e->hash = atc_key(atc, pasid, start, bit, atc_is_priv(perm)).hash;
-    interval_tree_insert(&e->node, &e->space->tree);
-    atc_hash_insert(atc, e);
-    QTAILQ_INSERT_TAIL(&atc->by_age, e, age);
-    atc->size_count[bit]++;
-    atc->sizes |= 1ULL << bit;
-    atc->count++;
+    do {
+        bucket = &atc->buckets[atc->hand / PCI_ATC_WAYS & atc->bucket_mask];
+        way = atc->hand++ % PCI_ATC_WAYS;
+    } while (!bucket->slot[way].grant);
+    *recent = &bucket->recent[way];
+    return &bucket->slot[way];
 }
 
 /* Second chance: what was looked up since the last visit stays. */
 static void atc_evict_one(PCIATC *atc)
 {
-    PCIATCEntry *e = QTAILQ_FIRST(&atc->by_age);
+    bool *recent;
+    PCIATCSlot *slot = atc_next_victim(atc, &recent);
+    PCIATCKey key;
 
-    for (int i = 0; i < PCI_ATC_EVICT_SCAN && atc_take_recent(atc, e); i++) {
-        QTAILQ_REMOVE(&atc->by_age, e, age);
-        QTAILQ_INSERT_TAIL(&atc->by_age, e, age);
-        e = QTAILQ_FIRST(&atc->by_age);
+    for (int i = 0; i < PCI_ATC_EVICT_SCAN && qatomic_read(recent); i++) {
+        qatomic_set(recent, false);
+        slot = atc_next_victim(atc, &recent);
     }
-    trace_pci_atc_evict(atc, e->space->pasid, e->node.start,
-                        atc_entry_mask(e));
-    atc_remove(atc, e);
+    key = (PCIATCKey) { .space = slot->grant >> 8, .addr = slot->addr };
+    trace_pci_atc_evict(atc, key.space >> 6, key.addr & ~1ULL,
+                        atc_mask(atc_key_size_bit(&key)));
+    pci_atc_index_remove(&atc->index, key, key, atc_removed, atc);
 }
+
+static bool atc_is_cacheable(const IOMMUTLBEntry *entry)
+{
+    hwaddr mask = entry->addr_mask;
+
+    return (entry->perm & IOMMU_RW) &&
+           !(entry->perm & IOMMU_UNTRANSLATED_ONLY) &&
+           mask && !(mask & (mask + 1));
+}
+
+static void atc_enter(PCIATC *atc, uint32_t pasid, const IOMMUTLBEntry *entry)
+{
+    unsigned bit = atc_size_bit(entry->addr_mask);
+    PCIATCKey key = atc_key(pasid, entry->iova, bit, atc_is_priv(entry->perm));
+    PCIATCSlot val = {
+        .addr = key.addr,
+        .translated = entry->translated_addr & ~entry->addr_mask,
+        .grant = atc_grant(&key, entry->perm),
+    };
+    int way;
+    PCIATCBucket *bucket = atc_find(atc, &key, &way);
+
+    if (bucket) {
+        if (bucket->slot[way].translated == val.translated) {
+            val.grant |= bucket->slot[way].grant;
+        }
+        atc_write(bucket, way, &val);
+        return;
+    }
+    if (atc->count == atc->max_entries) {
+        atc_evict_one(atc);
+    }
+    pci_atc_index_insert(&atc->index, key);
+    atc_table_insert(atc, &key, &val);
+    atc_count_size(atc, bit, 1);
+}
+
+/* Tickets */
 
 static bool atc_scope_covers(const PCIATCScope *scope, uint32_t pasid,
                              hwaddr first, hwaddr last)
@@ -319,6 +380,7 @@ static bool atc_scope_covers(const PCIATCScope *scope, uint32_t pasid,
            scope->first <= last && first <= scope->last;
 }
 
+/* Called with the lock held */
 static bool atc_is_revoked(PCIATC *atc, uint32_t pasid, hwaddr first,
                            hwaddr last, PCIATCTicket ticket)
 {
@@ -334,41 +396,24 @@ static bool atc_is_revoked(PCIATC *atc, uint32_t pasid, hwaddr first,
     return false;
 }
 
-static bool atc_is_cacheable(const IOMMUTLBEntry *entry)
-{
-    hwaddr mask = entry->addr_mask;
-
-    return (entry->perm & IOMMU_RW) &&
-           !(entry->perm & IOMMU_UNTRANSLATED_ONLY) &&
-           mask && !(mask & (mask + 1));
-}
-
-static void atc_enter(PCIATC *atc, uint32_t pasid, const IOMMUTLBEntry *entry)
-{
-    hwaddr mask = entry->addr_mask;
-    hwaddr start = entry->iova & ~mask;
-    hwaddr translated_addr = entry->translated_addr & ~mask;
-    PCIATCKey key = atc_key(atc, pasid, start, atc_size_bit(mask),
-                            atc_is_priv(entry->perm));
-    PCIATCEntry *e = atc_find(atc, &key);
-
-    if (e && e->translated_addr == translated_addr) {
-        atc_grant(atc, e, entry->perm);
-        return;
-    }
-    if (e) {
-        atc_remove(atc, e);
-    } else if (atc->count == atc->max_entries) {
-        atc_evict_one(atc);
-    }
-    atc_add(atc, pasid, start, mask, translated_addr, entry->perm);
-}
-
 PCIATCTicket pci_atc_get_ticket(PCIATC *atc)
 {
-    QEMU_LOCK_GUARD(&atc->lock);
-    return atc->seq;
+    PCIATCTicket ticket = qatomic_read_u64(&atc->seq);
+
+    /* Before what the ticket is for; pairs with atc_revoke() */
+    smp_rmb();
+    return ticket;
 }
+
+bool pci_atc_is_current(PCIATC *atc, uint32_t pasid,
+                        const IOMMUTLBEntry *entry, PCIATCTicket ticket)
+{
+    QEMU_LOCK_GUARD(&atc->lock);
+    return !atc_is_revoked(atc, pasid, entry->iova & ~entry->addr_mask,
+                           entry->iova | entry->addr_mask, ticket);
+}
+
+/* Insertion and lookup */
 
 size_t pci_atc_insert(PCIATC *atc, uint32_t pasid,
                       const IOMMUTLBEntry *entries, size_t count,
@@ -396,79 +441,129 @@ size_t pci_atc_insert(PCIATC *atc, uint32_t pasid,
     return entered;
 }
 
-/* What the bucket has for @key, if that grants what is needed */
-static bool atc_probe(PCIATCBucket *bucket, const PCIATCKey *key,
-                      IOMMUAccessFlags need, IOMMUTLBEntry *entry)
+/* Look for an entry of one size that grants what is needed. */
+static bool atc_match(PCIATC *atc, const PCIATCKey *key, IOMMUAccessFlags need,
+                      PCIATCSlot *found)
 {
-    PCIATCEntry *e;
-    bool *recent;
+    size_t i = atc_home(atc, key);
 
-    if (atc_first_is(bucket, key)) {
-        entry->translated_addr = bucket->translated_addr;
-        entry->perm = bucket->perm;
-        recent = &bucket->recent;
-    } else {
-        e = atc_find_other(bucket, key);
-        if (!e) {
-            return false;
+    for (size_t n = 0; n <= atc->bucket_mask; n++) {
+        PCIATCBucket *bucket = &atc->buckets[i];
+        int way = atc_read(bucket, key, found);
+
+        if (way >= 0) {
+            if ((atc_grant_perm(found->grant) & need) != need) {
+                return false;
+            }
+            if (!qatomic_read(&bucket->recent[way])) {
+                qatomic_set(&bucket->recent[way], true);
+            }
+            return true;
         }
-        entry->translated_addr = e->translated_addr;
-        entry->perm = e->perm;
-        recent = &e->recent;
+        if (!qatomic_read(&bucket->passed)) {
+            break;
+        }
+        i = (i + 1) & atc->bucket_mask;
     }
-    if ((entry->perm & need) != need) {
-        return false;
-    }
-    entry->iova = key->start;
-    entry->addr_mask = UINT64_MAX >> (63 - key->size_bit);
-    *recent = true;
-    return true;
+    return false;
 }
 
-/*
- * Look for an address among the entries of some sizes, a bit each. The buckets
- * are under way from memory before the first is looked at.
- */
-static bool atc_match(PCIATC *atc, uint32_t pasid, hwaddr iova,
-                      IOMMUAccessFlags need, uint64_t sizes,
-                      IOMMUTLBEntry *entry)
+static bool atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
+                       IOMMUAccessFlags need, IOMMUTLBEntry *entry)
 {
-    PCIATCKey keys[PCI_ATC_PROBES];
-    unsigned n = 0;
+    uint64_t sizes = qatomic_read_u64(&atc->sizes);
+    PCIATCSlot found;
 
-    for (; sizes && n < PCI_ATC_PROBES; sizes &= sizes - 1) {
-        unsigned bit = ctz64(sizes);
+    for (uint64_t rest = sizes & (sizes - 1); rest; rest &= rest - 1) {
+        PCIATCKey key = atc_key(pasid, iova, ctz64(rest), atc_is_priv(need));
 
-        keys[n] = atc_key(atc, pasid, iova & ~(UINT64_MAX >> (63 - bit)), bit,
-                          atc_is_priv(need));
-        __builtin_prefetch(atc_bucket(atc, keys[n++].hash));
+        __builtin_prefetch(&atc->buckets[atc_home(atc, &key)]);
     }
-    for (unsigned i = 0; i < n; i++) {
-        if (atc_probe(atc_bucket(atc, keys[i].hash), &keys[i], need, entry)) {
+    for (; sizes; sizes &= sizes - 1) {
+        unsigned bit = ctz64(sizes);
+        PCIATCKey key = atc_key(pasid, iova, bit, atc_is_priv(need));
+
+        if (atc_match(atc, &key, need, &found)) {
+            *entry = (IOMMUTLBEntry) {
+                .iova = iova & ~atc_mask(bit),
+                .translated_addr = found.translated,
+                .addr_mask = atc_mask(bit),
+                .perm = atc_grant_perm(found.grant),
+                .pasid = pasid,
+            };
             return true;
         }
     }
-    return sizes && atc_match(atc, pasid, iova, need, sizes, entry);
+    return false;
 }
 
 bool pci_atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
                     IOMMUAccessFlags need, IOMMUTLBEntry *entry,
                     PCIATCTicket *ticket)
 {
-    IOMMUTLBEntry found = { .pasid = pasid };
-    bool hit;
+    PCIATCTicket now = pci_atc_get_ticket(atc);
+    bool hit = atc_lookup(atc, pasid, iova, need, entry);
 
-    WITH_QEMU_LOCK_GUARD(&atc->lock) {
-        hit = atc_match(atc, pasid, iova, need, atc->sizes, &found);
-        if (hit) {
-            *ticket = atc->seq;
-        }
-    }
     trace_pci_atc_lookup(atc, pasid, iova, need, hit);
     if (hit) {
-        *entry = found;
+        *ticket = now;
     }
     return hit;
+}
+
+/* Uses */
+
+/* A thread keeps its stripe, so that threads do not share cache lines. */
+static unsigned atc_stripe(void)
+{
+    static unsigned threads;
+    static __thread unsigned stripe;
+
+    if (!stripe) {
+        stripe = qatomic_fetch_inc(&threads) % PCI_ATC_STRIPES + 1;
+    }
+    return stripe - 1;
+}
+
+static void atc_register_use(PCIATC *atc, PCIATCUse *use)
+{
+    PCIATCUses *uses = &atc->uses[use->stripe];
+
+    qemu_spin_lock(&uses->lock);
+    QLIST_INSERT_HEAD(&uses->list, use, next);
+    qatomic_set(&uses->count, uses->count + 1);
+    qemu_spin_unlock(&uses->lock);
+}
+
+void pci_atc_use_end(PCIATC *atc, PCIATCUse *use)
+{
+    PCIATCUses *uses = &atc->uses[use->stripe];
+    unsigned waiters;
+
+    qemu_spin_lock(&uses->lock);
+    QLIST_REMOVE(use, next);
+    /* After the accesses to memory; pairs with atc_is_used() */
+    qatomic_store_release(&uses->count, uses->count - 1);
+    waiters = qatomic_read(&atc->waiters);
+    qemu_spin_unlock(&uses->lock);
+    if (waiters) {
+        QEMU_LOCK_GUARD(&atc->lock);
+        qemu_cond_broadcast(&atc->use_ended);
+    }
+}
+
+/* There was an invalidation since the ticket: look which. */
+static bool atc_confirm_use(PCIATC *atc, PCIATCUse *use)
+{
+    WITH_QEMU_LOCK_GUARD(&atc->lock) {
+        if (!atc_is_revoked(atc, use->pasid, use->first, use->last,
+                            use->ticket)) {
+            use->ticket = atc->seq;
+            return true;
+        }
+    }
+    pci_atc_use_end(atc, use);
+    return false;
 }
 
 bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
@@ -477,42 +572,38 @@ bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
     use->pasid = pasid;
     use->first = entry->iova & ~entry->addr_mask;
     use->last = entry->iova | entry->addr_mask;
-
-    QEMU_LOCK_GUARD(&atc->lock);
-    if (atc_is_revoked(atc, pasid, use->first, use->last, ticket)) {
-        return false;
-    }
-    use->ticket = atc->seq;
-    QLIST_INSERT_HEAD(&atc->uses, use, next);
-    return true;
+    use->ticket = ticket;
+    use->stripe = atc_stripe();
+    atc_register_use(atc, use);
+    /* Pairs with atc_wait_unused() */
+    smp_mb();
+    return qatomic_read_u64(&atc->seq) == ticket || atc_confirm_use(atc, use);
 }
 
-void pci_atc_use_end(PCIATC *atc, PCIATCUse *use)
-{
-    QEMU_LOCK_GUARD(&atc->lock);
-    QLIST_REMOVE(use, next);
-    if (atc->waiters) {
-        qemu_cond_broadcast(&atc->use_ended);
-    }
-}
+/* Invalidation; with the lock held */
 
-bool pci_atc_is_current(PCIATC *atc, uint32_t pasid,
-                        const IOMMUTLBEntry *entry, PCIATCTicket ticket)
+static bool atc_stripe_is_used(PCIATCUses *uses, const PCIATCScope *scope,
+                               PCIATCTicket seq)
 {
-    QEMU_LOCK_GUARD(&atc->lock);
-    return !atc_is_revoked(atc, pasid, entry->iova & ~entry->addr_mask,
-                           entry->iova | entry->addr_mask, ticket);
+    PCIATCUse *use;
+    bool used = false;
+
+    qemu_spin_lock(&uses->lock);
+    QLIST_FOREACH(use, &uses->list, next) {
+        /* A later use knows of this invalidation already. */
+        used |= use->ticket < seq &&
+                atc_scope_covers(scope, use->pasid, use->first, use->last);
+    }
+    qemu_spin_unlock(&uses->lock);
+    return used;
 }
 
 static bool atc_is_used(PCIATC *atc, const PCIATCScope *scope,
                         PCIATCTicket seq)
 {
-    PCIATCUse *use;
-
-    QLIST_FOREACH(use, &atc->uses, next) {
-        /* A later use knows of this invalidation already. */
-        if (use->ticket < seq &&
-            atc_scope_covers(scope, use->pasid, use->first, use->last)) {
+    for (int i = 0; i < PCI_ATC_STRIPES; i++) {
+        if (qatomic_load_acquire(&atc->uses[i].count) &&
+            atc_stripe_is_used(&atc->uses[i], scope, seq)) {
             return true;
         }
     }
@@ -523,58 +614,38 @@ static void atc_wait_unused(PCIATC *atc, const PCIATCScope *scope)
 {
     PCIATCTicket seq = atc->seq;
 
-    atc->waiters++;
+    qatomic_set(&atc->waiters, atc->waiters + 1);
+    /* Pairs with pci_atc_use_begin() */
+    smp_mb();
     while (atc_is_used(atc, scope, seq)) {
         trace_pci_atc_wait(atc, scope->pasid, scope->first, scope->last);
         qemu_cond_wait(&atc->use_ended, &atc->lock);
     }
-    atc->waiters--;
-}
-
-/* Remove some entries, which need not be in order, and are in no cache yet. */
-static size_t atc_drop_batch(PCIATC *atc, PCIATCSpace *space,
-                             const PCIATCScope *scope)
-{
-    PCIATCEntry *batch[PCI_ATC_DROP_BATCH];
-    IntervalTreeNode *node;
-    size_t n = 0;
-
-    node = interval_tree_iter_first(&space->tree, scope->first, scope->last);
-    while (node && n < PCI_ATC_DROP_BATCH) {
-        batch[n] = container_of(node, PCIATCEntry, node);
-        __builtin_prefetch(atc_bucket(atc, batch[n++]->hash), 1);
-        node = interval_tree_iter_next(node, scope->first, scope->last);
-    }
-    for (size_t i = 0; i < n; i++) {
-        atc_remove(atc, batch[i]);
-    }
-    return n;
+    qatomic_set(&atc->waiters, atc->waiters - 1);
 }
 
 static size_t atc_drop_range(PCIATC *atc, const PCIATCScope *scope)
 {
-    PCIATCSpace *space;
-    size_t n, dropped = 0;
+    size_t dropped = 0;
 
-    do {
-        /* It goes with its last entry. */
-        space = g_hash_table_lookup(atc->spaces,
-                                    GUINT_TO_POINTER(scope->pasid));
-        n = space ? atc_drop_batch(atc, space, scope) : 0;
-        dropped += n;
-    } while (n == PCI_ATC_DROP_BATCH);
+    for (uint64_t sizes = atc->sizes; sizes; sizes &= sizes - 1) {
+        unsigned bit = ctz64(sizes);
+
+        dropped += pci_atc_index_remove(&atc->index,
+                                        atc_key(scope->pasid, scope->first,
+                                                bit, false),
+                                        atc_key(scope->pasid, scope->last,
+                                                bit, true),
+                                        atc_removed, atc);
+    }
     return dropped;
 }
 
 static size_t atc_drop_all(PCIATC *atc)
 {
-    size_t dropped = atc->count;
-    PCIATCEntry *e;
-
-    while ((e = QTAILQ_FIRST(&atc->by_age))) {
-        atc_remove(atc, e);
-    }
-    return dropped;
+    return pci_atc_index_remove(&atc->index, (PCIATCKey) { },
+                                (PCIATCKey) { UINT64_MAX, UINT64_MAX },
+                                atc_removed, atc);
 }
 
 static size_t atc_revoke(PCIATC *atc, const PCIATCScope *scope)
@@ -582,10 +653,12 @@ static size_t atc_revoke(PCIATC *atc, const PCIATCScope *scope)
     size_t dropped;
 
     QEMU_LOCK_GUARD(&atc->lock);
-    atc->log[atc->seq % PCI_ATC_LOG_LEN] = *scope;
-    atc->seq++;
     dropped = scope->all_pasids ? atc_drop_all(atc)
                                 : atc_drop_range(atc, scope);
+    atc->log[atc->seq % PCI_ATC_LOG_LEN] = *scope;
+    /* Who sees this does not see the entries; pairs with pci_atc_get_ticket() */
+    smp_wmb();
+    qatomic_set_u64(&atc->seq, atc->seq + 1);
     atc_wait_unused(atc, scope);
     return dropped;
 }
@@ -609,25 +682,47 @@ size_t pci_atc_invalidate_all(PCIATC *atc)
     return dropped;
 }
 
+/* Life */
+
 size_t pci_atc_count(PCIATC *atc)
 {
     QEMU_LOCK_GUARD(&atc->lock);
     return atc->count;
 }
 
+static size_t atc_table_size(const PCIATC *atc)
+{
+    return (atc->bucket_mask + 1) * sizeof(PCIATCBucket);
+}
+
+/* Zeroes, which take memory once they are written; in huge pages if possible */
+static PCIATCBucket *atc_new_table(const PCIATC *atc)
+{
+    size_t size = atc_table_size(atc);
+    PCIATCBucket *table = qemu_anon_ram_alloc(size, NULL, false, false);
+
+    if (!table) {
+        g_error("no memory for an ATC of %zu entries", atc->max_entries);
+    }
+    qemu_madvise(table, size, QEMU_MADV_HUGEPAGE);
+    return table;
+}
+
 PCIATC *pci_atc_new(size_t max_entries)
 {
-    PCIATC *atc = g_new0(PCIATC, 1);
+    PCIATC *atc = qemu_memalign(CACHE_LINE, sizeof(*atc));
 
+    memset(atc, 0, sizeof(*atc));
     atc->max_entries = MIN(MAX(max_entries, 1), PCI_ATC_ENTRIES_MAX);
-    atc->bucket_bits = ctz64(pow2ceil(atc->max_entries));
-    atc->buckets = g_new0(PCIATCBucket, 1 << atc->bucket_bits);
+    atc->bucket_mask = pow2ceil(atc->max_entries) - 1;
+    atc->buckets = atc_new_table(atc);
     for (size_t i = 0; i < ARRAY_SIZE(atc->factors); i++) {
         atc->factors[i] = (uint64_t)g_random_int() << 32 | g_random_int() | 1;
     }
-    atc->spaces = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-    QTAILQ_INIT(&atc->by_age);
-    QLIST_INIT(&atc->uses);
+    for (size_t i = 0; i < PCI_ATC_STRIPES; i++) {
+        qemu_spin_init(&atc->uses[i].lock);
+        QLIST_INIT(&atc->uses[i].list);
+    }
     qemu_mutex_init(&atc->lock);
     qemu_cond_init(&atc->use_ended);
     return atc;
@@ -638,11 +733,12 @@ void pci_atc_free(PCIATC *atc)
     if (!atc) {
         return;
     }
-    assert(QLIST_EMPTY(&atc->uses));
+    for (size_t i = 0; i < PCI_ATC_STRIPES; i++) {
+        assert(QLIST_EMPTY(&atc->uses[i].list));
+    }
     atc_drop_all(atc);
-    g_hash_table_destroy(atc->spaces);
-    g_free(atc->buckets);
+    qemu_anon_ram_free(atc->buckets, atc_table_size(atc));
     qemu_cond_destroy(&atc->use_ended);
     qemu_mutex_destroy(&atc->lock);
-    g_free(atc);
+    qemu_vfree(atc);
 }

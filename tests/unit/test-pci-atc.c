@@ -220,8 +220,9 @@ static void test_eviction_spares_what_is_used(void)
     }
     g_assert_true(has(atc, PASID_A, 0, IOMMU_RO));
     insert(atc, PASID_A, 0x4000, SIZE_4K, 0, IOMMU_RO);
+    g_assert_cmpuint(pci_atc_count(atc), ==, 4);
     g_assert_true(has(atc, PASID_A, 0, IOMMU_RO));
-    g_assert_false(has(atc, PASID_A, 0x1000, IOMMU_RO));
+    g_assert_true(has(atc, PASID_A, 0x4000, IOMMU_RO));
     pci_atc_free(atc);
 }
 
@@ -605,6 +606,83 @@ static void test_no_stale_access(void)
     pci_atc_free(race.atc);
 }
 
+/*
+ * Lookups take no lock: what they find was entered like that, whatever is
+ * entered, evicted and dropped meanwhile.
+ */
+
+#define CHURN_PAGES 64
+#define CHURN_PASIDS 2
+#define CHURN_ROUNDS 20000
+
+typedef struct Churn {
+    PCIATC *atc;
+    bool stop;
+    unsigned found;
+    unsigned wrong;
+} Churn;
+
+static hwaddr churn_translated(uint32_t pasid, hwaddr iova)
+{
+    return (iova << 8) + ((hwaddr)pasid << 32);
+}
+
+static void *churn_lookup_thread(void *opaque)
+{
+    Churn *churn = opaque;
+    IOMMUTLBEntry e;
+    PCIATCTicket ticket;
+
+    for (unsigned i = 0; !qatomic_read(&churn->stop); i++) {
+        hwaddr iova = (i % CHURN_PAGES) << SIZE_4K;
+        uint32_t pasid = i / CHURN_PAGES % CHURN_PASIDS;
+
+        if (!pci_atc_lookup(churn->atc, pasid, iova, IOMMU_RO, &e, &ticket)) {
+            continue;
+        }
+        qatomic_inc(&churn->found);
+        if (e.iova != iova || e.pasid != pasid || e.perm != IOMMU_RW ||
+            e.translated_addr != churn_translated(pasid, iova)) {
+            qatomic_inc(&churn->wrong);
+        }
+    }
+    return NULL;
+}
+
+static void churn_change(Churn *churn, GRand *rand)
+{
+    uint32_t pasid = g_rand_int_range(rand, 0, CHURN_PASIDS);
+    hwaddr iova = (hwaddr)g_rand_int_range(rand, 0, CHURN_PAGES) << SIZE_4K;
+
+    if (g_rand_int_range(rand, 0, 4)) {
+        insert(churn->atc, pasid, iova, SIZE_4K, churn_translated(pasid, iova),
+               IOMMU_RW);
+    } else {
+        pci_atc_invalidate(churn->atc, pasid, iova, iova + 0xfff);
+    }
+}
+
+static void test_lookups_see_whole_entries(void)
+{
+    g_autoptr(GRand) rand = g_rand_new_with_seed(g_test_rand_int());
+    QemuThread threads[2];
+    Churn churn = { .atc = pci_atc_new(CHURN_PAGES / 2) };
+
+    for (int i = 0; i < ARRAY_SIZE(threads); i++) {
+        qemu_thread_create(&threads[i], "lookup", churn_lookup_thread, &churn,
+                           QEMU_THREAD_JOINABLE);
+    }
+    for (int i = 0; i < CHURN_ROUNDS || !qatomic_read(&churn.found); i++) {
+        churn_change(&churn, rand);
+    }
+    qatomic_set(&churn.stop, true);
+    for (int i = 0; i < ARRAY_SIZE(threads); i++) {
+        qemu_thread_join(&threads[i]);
+    }
+    g_assert_cmpuint(churn.wrong, ==, 0);
+    pci_atc_free(churn.atc);
+}
+
 /* Comparison with a model that is too simple to be wrong */
 
 #define MODEL_ENTRIES 4096
@@ -839,6 +917,8 @@ int main(int argc, char **argv)
     g_test_add_func("/pci-atc/use/later-uses-do-not-matter",
                     test_invalidation_ignores_later_uses);
     g_test_add_func("/pci-atc/use/no-stale-access", test_no_stale_access);
+    g_test_add_func("/pci-atc/lookup/whole-entries",
+                    test_lookups_see_whole_entries);
     g_test_add_func("/pci-atc/model", test_model);
     return g_test_run();
 }

@@ -21,12 +21,14 @@
  * the number of entries given at creation; a full cache evicts entries that
  * were not looked up lately. Eviction is no revocation: a use goes on. A lookup
  * costs one hash probe per size of translation in the cache, an insertion
- * O(log n), an invalidation O(log n) for each entry that it drops and nothing
- * for those that it does not.
+ * O(log n), an invalidation O(log n), and a hash probe for each entry that it
+ * drops.
  *
  * Locking: every function may be called from any thread, with or without the
- * BQL. A cache has one lock, which is a leaf: nothing else is locked and no
- * callback is called under it.
+ * BQL. Lookups, and the begin and the end of a use, neither wait for each other
+ * nor for those that change the cache. These share one lock, which is a leaf:
+ * but for spin locks of the cache's own nothing is locked and no callback is
+ * called under it.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -59,6 +61,7 @@ typedef struct PCIATCUse {
     hwaddr first;
     hwaddr last;
     PCIATCTicket ticket;
+    unsigned stripe;
     QLIST_ENTRY(PCIATCUse) next;
 } PCIATCUse;
 
@@ -66,8 +69,8 @@ typedef struct PCIATCUse {
  * pci_atc_new: create an empty cache
  *
  * @max_entries: translations that it holds at most, 1..2^24; a value outside
- *     is brought inside. Each takes 32 bytes or more, up to a power of
- *     two of them, and about 136 more while it is there.
+ *     is brought inside. Each takes 64 bytes, up to a power of two of them,
+ *     once they are needed, and some 16 to 40 more while it is there.
  */
 PCIATC *pci_atc_new(size_t max_entries);
 
