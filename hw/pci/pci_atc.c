@@ -154,14 +154,18 @@ static IOMMUAccessFlags atc_grant_perm(uint64_t grant)
 QEMU_BUILD_BUG_ON(IOMMU_UNTRANSLATED_ONLY > 0xff);
 
 /*
- * Where an entry is, unless there is no room. The factors are random, so that
- * nobody can choose addresses that share a bucket.
+ * Where an entry is, unless there is no room. Two neighbours share a bucket,
+ * and four buckets follow each other, as devices like to go on. The factors
+ * are random, so that nobody can choose addresses that share more.
  */
 static size_t atc_home(const PCIATC *atc, const PCIATCKey *key)
 {
-    uint64_t hash = key->addr * atc->factors[0] + key->space * atc->factors[1];
+    uint64_t page = key->addr >> 1 >> atc_key_size_bit(key);
+    uint64_t kind = key->space << 1 | (key->addr & 1);
+    uint64_t hash = (page >> 3) * atc->factors[0] + kind * atc->factors[1];
 
-    return ((hash ^ hash >> 32) * atc->factors[1] >> 32) & atc->bucket_mask;
+    hash = (hash ^ hash >> 32) * atc->factors[1] >> 32;
+    return (hash + (page >> 1 & 3)) & atc->bucket_mask;
 }
 
 /* Without branches that nobody could predict */
@@ -468,6 +472,12 @@ static bool atc_match(PCIATC *atc, const PCIATCKey *key, IOMMUAccessFlags need,
     return false;
 }
 
+/* Start to read the bucket of a key, from memory if need be. */
+static void atc_prefetch(const PCIATC *atc, PCIATCKey key)
+{
+    __builtin_prefetch(&atc->buckets[atc_home(atc, &key)]);
+}
+
 static bool atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
                        IOMMUAccessFlags need, IOMMUTLBEntry *entry)
 {
@@ -475,9 +485,8 @@ static bool atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
     PCIATCSlot found;
 
     for (uint64_t rest = sizes & (sizes - 1); rest; rest &= rest - 1) {
-        PCIATCKey key = atc_key(pasid, iova, ctz64(rest), atc_is_priv(need));
-
-        __builtin_prefetch(&atc->buckets[atc_home(atc, &key)]);
+        atc_prefetch(atc, atc_key(pasid, iova, ctz64(rest),
+                                  atc_is_priv(need)));
     }
     for (; sizes; sizes &= sizes - 1) {
         unsigned bit = ctz64(sizes);
@@ -509,6 +518,30 @@ bool pci_atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
         *ticket = now;
     }
     return hit;
+}
+
+size_t pci_atc_extend(PCIATC *atc, uint32_t pasid, hwaddr iova,
+                      const IOMMUTLBEntry *entry, IOMMUAccessFlags need,
+                      size_t max, unsigned *hits)
+{
+    hwaddr delta = entry->translated_addr - (entry->iova & ~entry->addr_mask);
+    hwaddr last = entry->iova | entry->addr_mask;
+    unsigned bit = atc_size_bit(entry->addr_mask);
+    IOMMUTLBEntry next;
+
+    *hits = 0;
+    for (size_t ahead = entry->addr_mask; ahead < max - 1;
+         ahead += entry->addr_mask + 1) {
+        atc_prefetch(atc, atc_key(pasid, iova + ahead + 1, bit,
+                                  atc_is_priv(need)));
+    }
+    while (last - iova < max - 1 && last != UINT64_MAX &&
+           atc_lookup(atc, pasid, last + 1, need, &next) &&
+           next.translated_addr - next.iova == delta) {
+        last = next.iova | next.addr_mask;
+        ++*hits;
+    }
+    return MIN(last - iova, max - 1) + 1;
 }
 
 /* Uses */
@@ -566,18 +599,26 @@ static bool atc_confirm_use(PCIATC *atc, PCIATCUse *use)
     return false;
 }
 
-bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
-                       const IOMMUTLBEntry *entry, PCIATCTicket ticket)
+bool pci_atc_use_begin_range(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
+                             hwaddr first, hwaddr last, PCIATCTicket ticket)
 {
     use->pasid = pasid;
-    use->first = entry->iova & ~entry->addr_mask;
-    use->last = entry->iova | entry->addr_mask;
+    use->first = first;
+    use->last = last;
     use->ticket = ticket;
     use->stripe = atc_stripe();
     atc_register_use(atc, use);
     /* Pairs with atc_wait_unused() */
     smp_mb();
     return qatomic_read_u64(&atc->seq) == ticket || atc_confirm_use(atc, use);
+}
+
+bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
+                       const IOMMUTLBEntry *entry, PCIATCTicket ticket)
+{
+    return pci_atc_use_begin_range(atc, use, pasid,
+                                   entry->iova & ~entry->addr_mask,
+                                   entry->iova | entry->addr_mask, ticket);
 }
 
 /* Invalidation; with the lock held */
@@ -615,7 +656,7 @@ static void atc_wait_unused(PCIATC *atc, const PCIATCScope *scope)
     PCIATCTicket seq = atc->seq;
 
     qatomic_set(&atc->waiters, atc->waiters + 1);
-    /* Pairs with pci_atc_use_begin() */
+    /* Pairs with pci_atc_use_begin_range() */
     smp_mb();
     while (atc_is_used(atc, scope, seq)) {
         trace_pci_atc_wait(atc, scope->pasid, scope->first, scope->last);
@@ -656,7 +697,7 @@ static size_t atc_revoke(PCIATC *atc, const PCIATCScope *scope)
     dropped = scope->all_pasids ? atc_drop_all(atc)
                                 : atc_drop_range(atc, scope);
     atc->log[atc->seq % PCI_ATC_LOG_LEN] = *scope;
-    /* Who sees this does not see the entries; pairs with pci_atc_get_ticket() */
+    /* Who sees this sees no entry of these; pairs with pci_atc_get_ticket() */
     smp_wmb();
     qatomic_set_u64(&atc->seq, atc->seq + 1);
     atc_wait_unused(atc, scope);

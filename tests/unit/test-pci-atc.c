@@ -178,6 +178,99 @@ static void test_new_translation_replaces(void)
     pci_atc_free(atc);
 }
 
+/* Neighbours */
+
+static size_t extend(PCIATC *atc, hwaddr iova, IOMMUAccessFlags need,
+                     size_t max, unsigned *hits)
+{
+    IOMMUTLBEntry e;
+    PCIATCTicket ticket;
+
+    g_assert_true(pci_atc_lookup(atc, PASID_A, iova, need, &e, &ticket));
+    return pci_atc_extend(atc, PASID_A, iova, &e, need, max, hits);
+}
+
+static void test_extend(void)
+{
+    PCIATC *atc = pci_atc_new(16);
+    unsigned hits;
+
+    insert(atc, PASID_A, 0x1000, SIZE_4K, 0x51000, IOMMU_RW);
+    insert(atc, PASID_A, 0x2000, SIZE_4K, 0x52000, IOMMU_RW);
+    insert(atc, PASID_A, 0x3000, SIZE_4K, 0x53000, IOMMU_RO);
+    insert(atc, PASID_A, 0x4000, SIZE_4K, 0x64000, IOMMU_RW);
+    insert(atc, PASID_A, 0x5000, SIZE_4K, 0x65000, IOMMU_RW);
+    insert(atc, PASID_B, 0x6000, SIZE_4K, 0x66000, IOMMU_RW);
+
+    /* Memory that follows, with the permission, as far as it matters */
+    g_assert_cmpuint(extend(atc, 0x1234, IOMMU_RO, MiB, &hits), ==, 0x2dcc);
+    g_assert_cmpuint(hits, ==, 2);
+    g_assert_cmpuint(extend(atc, 0x1234, IOMMU_WO, MiB, &hits), ==, 0x1dcc);
+    g_assert_cmpuint(hits, ==, 1);
+    g_assert_cmpuint(extend(atc, 0x1234, IOMMU_RO, 0xdcd, &hits), ==, 0xdcd);
+    g_assert_cmpuint(hits, ==, 1);
+    g_assert_cmpuint(extend(atc, 0x1234, IOMMU_RO, 0xdcc, &hits), ==, 0xdcc);
+    g_assert_cmpuint(hits, ==, 0);
+    g_assert_cmpuint(extend(atc, 0x1fff, IOMMU_RO, 1, &hits), ==, 1);
+    /* Up to a hole, which another PASID has not */
+    g_assert_cmpuint(extend(atc, 0x4000, IOMMU_RO, MiB, &hits), ==, 0x2000);
+    pci_atc_free(atc);
+}
+
+static void test_extend_to_the_end(void)
+{
+    PCIATC *atc = pci_atc_new(16);
+    hwaddr top = UINT64_MAX - 0xfff;
+    unsigned hits;
+
+    insert(atc, PASID_A, top - 0x1000, SIZE_4K, 0, IOMMU_RO);
+    insert(atc, PASID_A, top, SIZE_4K, 0x1000, IOMMU_RO);
+    /* What an address space that wraps would have next */
+    insert(atc, PASID_A, 0, SIZE_4K, 0x2000, IOMMU_RO);
+    g_assert_cmpuint(extend(atc, top - 1, IOMMU_RO, MiB, &hits), ==, 0x1001);
+    g_assert_cmpuint(hits, ==, 1);
+    pci_atc_free(atc);
+}
+
+static void test_extend_over_sizes(void)
+{
+    PCIATC *atc = pci_atc_new(16);
+    unsigned hits;
+
+    insert(atc, PASID_A, 2 * MiB - 0x1000, SIZE_4K, 6 * MiB - 0x1000, IOMMU_RO);
+    insert(atc, PASID_A, 2 * MiB, SIZE_2M, 6 * MiB, IOMMU_RO);
+    insert(atc, PASID_A, 4 * MiB, SIZE_4K, 8 * MiB, IOMMU_RO);
+    g_assert_cmpuint(extend(atc, 2 * MiB - 1, IOMMU_RO, 64 * MiB, &hits), ==,
+                     2 * MiB + 0x1001);
+    g_assert_cmpuint(hits, ==, 2);
+    pci_atc_free(atc);
+}
+
+/* The ticket of the first is good for all that was found after it. */
+static void test_use_of_a_range(void)
+{
+    PCIATC *atc = pci_atc_new(16);
+    PCIATCTicket ticket;
+    IOMMUTLBEntry e;
+    PCIATCUse use;
+
+    insert(atc, PASID_A, 0x1000, SIZE_4K, 0x1000, IOMMU_RO);
+    insert(atc, PASID_A, 0x2000, SIZE_4K, 0x2000, IOMMU_RO);
+    g_assert_true(pci_atc_lookup(atc, PASID_A, 0x1000, IOMMU_RO, &e, &ticket));
+    pci_atc_invalidate(atc, PASID_A, 0x3000, UINT64_MAX);
+    g_assert_true(pci_atc_use_begin_range(atc, &use, PASID_A, 0x1ff0, 0x2fff,
+                                          ticket));
+    /* Would never return if it waited. */
+    pci_atc_invalidate(atc, PASID_A, 0, 0x1fef);
+    pci_atc_use_end(atc, &use);
+    g_assert_true(pci_atc_use_begin_range(atc, &use, PASID_A, 0x2000, 0x2fff,
+                                          ticket));
+    pci_atc_use_end(atc, &use);
+    g_assert_false(pci_atc_use_begin_range(atc, &use, PASID_A, 0x1fef, 0x2fff,
+                                           ticket));
+    pci_atc_free(atc);
+}
+
 /* Bounds */
 
 static void test_bounded(void)
@@ -888,6 +981,10 @@ int main(int argc, char **argv)
     g_test_add_func("/pci-atc/lookup/any-size", test_any_size);
     g_test_add_func("/pci-atc/lookup/permissions", test_permissions);
     g_test_add_func("/pci-atc/lookup/privileged-apart", test_privileged_apart);
+    g_test_add_func("/pci-atc/extend/as-far-as-it-goes", test_extend);
+    g_test_add_func("/pci-atc/extend/to-the-end", test_extend_to_the_end);
+    g_test_add_func("/pci-atc/extend/over-sizes", test_extend_over_sizes);
+    g_test_add_func("/pci-atc/extend/use", test_use_of_a_range);
     g_test_add_func("/pci-atc/insert/not-cacheable", test_not_cacheable);
     g_test_add_func("/pci-atc/insert/new-translation-replaces",
                     test_new_translation_replaces);

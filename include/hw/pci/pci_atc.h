@@ -131,6 +131,25 @@ bool pci_atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
                     PCIATCTicket *ticket);
 
 /**
+ * pci_atc_extend: how far does the memory of a translation go on?
+ *
+ * @atc: the cache
+ * @pasid: PASID of the translation, or %PCI_NO_PASID
+ * @iova: untranslated address that @entry covers
+ * @entry: the translation
+ * @need: permissions, as for pci_atc_lookup()
+ * @max: bytes, 1 or more, beyond which does not matter
+ * @hits: set to the number of further translations that were looked at
+ *
+ * Returns: the number of bytes from @iova on, at most @max, which @entry and
+ * translations in the cache behind it translate to addresses that follow each
+ * other. They may be used with the ticket that belongs to @entry.
+ */
+size_t pci_atc_extend(PCIATC *atc, uint32_t pasid, hwaddr iova,
+                      const IOMMUTLBEntry *entry, IOMMUAccessFlags need,
+                      size_t max, unsigned *hits);
+
+/**
  * pci_atc_use_begin: start to access memory through a translation
  *
  * @atc: the cache
@@ -150,6 +169,21 @@ bool pci_atc_lookup(PCIATC *atc, uint32_t pasid, hwaddr iova,
  */
 bool pci_atc_use_begin(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
                        const IOMMUTLBEntry *entry, PCIATCTicket ticket);
+
+/**
+ * pci_atc_use_begin_range: start to access memory through translations
+ *
+ * @atc: the cache
+ * @use: identifies the use until pci_atc_use_end()
+ * @pasid: PASID of the translations, or %PCI_NO_PASID
+ * @first: first untranslated address that is accessed
+ * @last: last one, inclusive
+ * @ticket: the oldest of those that belong to the translations
+ *
+ * As pci_atc_use_begin().
+ */
+bool pci_atc_use_begin_range(PCIATC *atc, PCIATCUse *use, uint32_t pasid,
+                             hwaddr first, hwaddr last, PCIATCTicket ticket);
 
 /**
  * pci_atc_use_end: the access to memory is complete
