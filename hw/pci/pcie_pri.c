@@ -248,18 +248,14 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev)
             PCI_PRI_STATUS_PASID);
 }
 
-static PRIGroup *pri_find_or_add_group(PCIEPRIState *pri, uint64_t key,
-                                       uint32_t pasid)
+static PRIGroup *pri_add_group(PCIEPRIState *pri, uint64_t key, uint32_t pasid)
 {
-    PRIGroup *group = g_hash_table_lookup(pri->groups, &key);
+    PRIGroup *group = g_new0(PRIGroup, 1);
 
-    if (!group) {
-        group = g_new0(PRIGroup, 1);
-        group->key = key;
-        group->serial = ++pri->serial;
-        group->pasid = pasid;
-        g_hash_table_insert(pri->groups, &group->key, group);
-    }
+    group->key = key;
+    group->serial = ++pri->serial;
+    group->pasid = pasid;
+    g_hash_table_insert(pri->groups, &group->key, group);
     return group;
 }
 
@@ -283,7 +279,7 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
         pri->outstanding >= pri_allocation(owner)) {
         return -EBUSY;
     }
-    group = pri_find_or_add_group(pri, key, pasid);
+    group = group ?: pri_add_group(pri, key, pasid);
     group->requests++;
     group->complete = last;
     pri->outstanding++;
