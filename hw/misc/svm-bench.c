@@ -10,15 +10,18 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/coroutine.h"
 #include "qemu/main-loop.h"
 #include "qemu/module.h"
 #include "qemu/rcu.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
+#include "block/aio.h"
 #include "hw/misc/svm-bench.h"
 #include "hw/pci/pci_atc.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
+#include "hw/pci/pci_svm_dma.h"
 #include "hw/pci/pcie.h"
 #include "migration/vmstate.h"
 #include "system/dma.h"
@@ -37,6 +40,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMBench, SVM_BENCH)
 #define BENCH_THREADS   16
 #define BENCH_PASIDS    (1u << PCI_PASID_WIDTH_MAX)
 #define BENCH_ATC_MAX   (1u << 21)
+#define BENCH_PIECE     PCI_SVM_DMA_PIECE_MAX
 
 /* What a thread has to itself */
 typedef struct BenchThread {
@@ -68,11 +72,49 @@ struct SVMBench {
     PCIATC *atc;
     GHashTable *hash;
     uint64_t atc_count;
+
+    PCISVMDMA *engine;
+    PCISVMDMAContext *dma;
 };
 
 static uint64_t bench_reg(SVMBench *s, unsigned offset)
 {
     return s->reg[REG(offset)];
+}
+
+/* Nanoseconds for which the thread could have run and had no processor */
+static int64_t bench_delay(void)
+{
+    g_autofree char *text = NULL;
+    char *delay;
+
+    if (!g_file_get_contents("/proc/thread-self/schedstat", &text, NULL,
+                             NULL)) {
+        return 0;
+    }
+    g_ascii_strtoll(text, &delay, 10);
+    return g_ascii_strtoll(delay, NULL, 10);
+}
+
+/*
+ * One thread by itself is measured by the processor time that it had, threads
+ * that meet by the time that passed, less that in which there was no processor
+ * for them: so what else the machine does counts less.
+ */
+static int64_t bench_clock(SVMBench *s)
+{
+    int64_t ns, delay;
+    struct timespec ts;
+
+    if (s->threads > 1) {
+        do {
+            delay = bench_delay();
+            ns = get_clock();
+        } while (bench_delay() != delay);
+        return ns - delay;
+    }
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return ts.tv_sec * NANOSECONDS_PER_SECOND + ts.tv_nsec;
 }
 
 /* xorshift64: the same numbers in each run */
@@ -147,17 +189,17 @@ static int64_t bench_translate(SVMBench *s, BenchThread *t)
     hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
     uint64_t length = bench_reg(s, SVM_BENCH_LENGTH);
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t ns = 0, start = get_clock();
+    int64_t ns = 0, start = bench_clock(s);
     uint32_t errors;
     ssize_t ret;
 
     for (uint64_t i = 0; i < count; i++) {
         if (tables) {
-            ns += get_clock() - start;
+            ns += bench_clock(s) - start;
             if (!bench_clear_ad(tables, bench_tables_size(s))) {
                 return -EINVAL;
             }
-            start = get_clock();
+            start = bench_clock(s);
         }
         ret = pci_ats_request_translation(&s->parent_obj, bench_pasid(s, i),
                                           false, false, bench_addr(s, t),
@@ -167,7 +209,7 @@ static int64_t bench_translate(SVMBench *s, BenchThread *t)
             return ret;
         }
     }
-    return ns + get_clock() - start;
+    return ns + bench_clock(s) - start;
 }
 
 static void bench_read_table(BenchThread *t, hwaddr addr, hwaddr size, bool cas)
@@ -200,28 +242,28 @@ static int64_t bench_read_tables(SVMBench *s, BenchThread *t)
     hwaddr size = bench_tables_size(s);
     bool cas = bench_reg(s, SVM_BENCH_DATA2);
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t ns = 0, start = get_clock();
+    int64_t ns = 0, start = bench_clock(s);
 
     for (uint64_t i = 0; i < count; i++) {
         if (cas) {
-            ns += get_clock() - start;
+            ns += bench_clock(s) - start;
             if (!bench_clear_ad(tables, size)) {
                 return -EINVAL;
             }
-            start = get_clock();
+            start = bench_clock(s);
         }
         for (hwaddr done = 0; done < size; done += BENCH_PAGE) {
             bench_read_table(t, tables + done, MIN(size - done, BENCH_PAGE),
                              cas);
         }
     }
-    return ns + get_clock() - start;
+    return ns + bench_clock(s) - start;
 }
 
 static int64_t bench_read_walk(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     for (uint64_t i = 0; i < count; i++) {
         uint64_t addr = bench_addr(s, t);
@@ -237,7 +279,7 @@ static int64_t bench_read_walk(SVMBench *s, BenchThread *t)
             table = pte & BENCH_PTE_ADDR;
         }
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 /*
@@ -248,7 +290,7 @@ static int64_t bench_page_request(SVMBench *s, BenchThread *t)
 {
     bool groups = bench_reg(s, SVM_BENCH_DATA);
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
     int ret;
 
     for (uint64_t i = 0; i < count; i++) {
@@ -263,7 +305,30 @@ static int64_t bench_page_request(SVMBench *s, BenchThread *t)
             return ret;
         }
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
+}
+
+/* A group of one, and the tail of a queue that has the answer next */
+static int64_t bench_answer(SVMBench *s, BenchThread *t)
+{
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t start = bench_clock(s);
+
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t tail = bench_reg(s, SVM_BENCH_DATA) +
+                        i * bench_reg(s, SVM_BENCH_DATA2);
+        int ret = pci_pri_request_page(&s->parent_obj, bench_pasid(s, 0),
+                                       false, false, bench_addr(s, t), true,
+                                       i & PCI_PRI_PRGI_MASK, true, true);
+
+        if (ret) {
+            return ret;
+        }
+        address_space_stq_le(&address_space_memory,
+                             bench_reg(s, SVM_BENCH_ADDR2), tail,
+                             MEMTXATTRS_UNSPECIFIED, NULL);
+    }
+    return bench_clock(s) - start;
 }
 
 static int64_t bench_write(SVMBench *s, BenchThread *t)
@@ -271,13 +336,13 @@ static int64_t bench_write(SVMBench *s, BenchThread *t)
     uint8_t buf[64] = {};
     hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     for (uint64_t i = 0; i < count; i++) {
         address_space_write(&address_space_memory, bench_addr(s, t),
                             MEMTXATTRS_UNSPECIFIED, buf, len);
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static void bench_poke_one(SVMBench *s, unsigned addr, unsigned data)
@@ -294,13 +359,13 @@ static void bench_poke_one(SVMBench *s, unsigned addr, unsigned data)
 static int64_t bench_poke(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     for (uint64_t i = 0; i < count; i++) {
         bench_poke_one(s, SVM_BENCH_ADDR, SVM_BENCH_DATA);
         bench_poke_one(s, SVM_BENCH_ADDR2, SVM_BENCH_DATA2);
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static MemTxResult bench_dma_read(SVMBench *s, BenchThread *t,
@@ -337,11 +402,11 @@ static int64_t bench_dma(SVMBench *s, BenchThread *t)
     if (err) {
         return err;
     }
-    ns = -get_clock();
+    ns = -bench_clock(s);
     for (uint64_t i = 0; i < count && ret == MEMTX_OK; i++) {
         ret = bench_dma_read(s, t, as, buf, len);
     }
-    ns += get_clock();
+    ns += bench_clock(s);
     if (as) {
         BQL_LOCK_GUARD();
         pci_pasid_put_address_space(&s->parent_obj, as);
@@ -386,7 +451,7 @@ static void bench_unregister_one(SVMBench *s, uint32_t pasid, IOMMUNotifier *n)
 
 static int64_t bench_unregister(SVMBench *s, BenchThread *t)
 {
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     BQL_LOCK_GUARD();
     while (s->pasids) {
@@ -395,13 +460,13 @@ static int64_t bench_unregister(SVMBench *s, BenchThread *t)
                              &s->iotlb[s->pasids]);
     }
     g_clear_pointer(&s->iotlb, g_free);
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static int64_t bench_register(SVMBench *s, BenchThread *t)
 {
     uint32_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_PASIDS);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
     int ret = 0;
 
     bench_unregister(s, t);
@@ -413,13 +478,13 @@ static int64_t bench_register(SVMBench *s, BenchThread *t)
                                  &s->iotlb[s->pasids]);
         s->pasids += !ret;
     }
-    return ret ?: get_clock() - start;
+    return ret ?: bench_clock(s) - start;
 }
 
 static int64_t bench_first_use(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
     IOMMUNotifier n;
     uint32_t errors;
     ssize_t ret = 0;
@@ -437,7 +502,7 @@ static int64_t bench_first_use(SVMBench *s, BenchThread *t)
             bench_unregister_one(s, pasid, &n);
         }
     }
-    return ret < 0 ? ret : get_clock() - start;
+    return ret < 0 ? ret : bench_clock(s) - start;
 }
 
 /*
@@ -497,16 +562,16 @@ static int64_t bench_atc_fill(SVMBench *s, BenchThread *t)
     s->atc = pci_atc_new(MAX(count, 1));
     s->hash = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
     s->atc_count = count;
-    start = get_clock();
+    start = bench_clock(s);
     bench_atc_insert(s, 0, count);
     bench_hash_insert(s, 0, count);
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
     PCIATCTicket ticket;
     IOMMUTLBEntry entry;
 
@@ -520,13 +585,13 @@ static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
             return -ENOENT;
         }
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static int64_t bench_hash_lookup(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     if (!s->atc_count) {
         return -EINVAL;
@@ -538,7 +603,7 @@ static int64_t bench_hash_lookup(SVMBench *s, BenchThread *t)
             return -ENOENT;
         }
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 /* The entries that were removed come back, outside the time */
@@ -551,10 +616,10 @@ static int64_t bench_remove(SVMBench *s, BenchThread *t, BenchRange *remove,
 
     for (uint64_t i = 0; i < count && n; i++) {
         uint64_t first = bench_random(t) % (s->atc_count - n + 1);
-        int64_t start = get_clock();
+        int64_t start = bench_clock(s);
 
         remove(s, first, n);
-        ns += get_clock() - start;
+        ns += bench_clock(s) - start;
         insert(s, first, n);
     }
     return ns;
@@ -571,6 +636,118 @@ static int64_t bench_hash_remove_range(SVMBench *s, BenchThread *t)
 }
 
 /*
+ * Copying by the DMA helper, beside memcpy()
+ */
+
+typedef struct BenchCopy {
+    SVMBench *s;
+    PCISVMDMAContext *dma;
+    bool busy;
+    int ret;
+    uint8_t buf[BENCH_PIECE];
+} BenchCopy;
+
+static void coroutine_fn bench_copy_entry(void *opaque)
+{
+    BenchCopy *copy = opaque;
+    uint64_t from = bench_reg(copy->s, SVM_BENCH_ADDR);
+    uint64_t to = bench_reg(copy->s, SVM_BENCH_ADDR2);
+    uint64_t left = bench_reg(copy->s, SVM_BENCH_LENGTH);
+
+    while (left && !copy->ret) {
+        size_t len = MIN(left, sizeof(copy->buf));
+
+        copy->ret = pci_svm_dma_co_read(copy->dma, from, copy->buf, len, 0,
+                                        NULL) ?:
+                    pci_svm_dma_co_write(copy->dma, to, copy->buf, len, 0,
+                                         NULL);
+        from += len;
+        to += len;
+        left -= len;
+    }
+    copy->busy = false;
+}
+
+static int64_t bench_copy_once(BenchCopy *copy, AioContext *aio)
+{
+    int64_t start = bench_clock(copy->s);
+
+    copy->busy = true;
+    aio_co_enter(aio, qemu_coroutine_create(bench_copy_entry, copy));
+    while (copy->busy) {
+        aio_poll(aio, true);
+    }
+    return copy->ret ?: bench_clock(copy->s) - start;
+}
+
+static int64_t bench_copy_in(BenchCopy *copy, AioContext *aio)
+{
+    uint64_t count = bench_reg(copy->s, SVM_BENCH_COUNT);
+    int64_t ns = 0, ret = 0;
+
+    for (uint64_t i = 0; i < count && ret >= 0; i++) {
+        ret = bench_copy_once(copy, aio);
+        ns += ret;
+    }
+    return ret < 0 ? ret : ns;
+}
+
+/* It stays open, and so what it has cached stays. */
+static PCISVMDMAContext *bench_open(SVMBench *s)
+{
+    BQL_LOCK_GUARD();
+    if (!s->engine) {
+        s->engine = pci_svm_dma_new(&s->parent_obj, 0);
+        s->dma = pci_svm_dma_open(s->engine, bench_pasid(s, 0), NULL);
+    }
+    return s->dma;
+}
+
+static int64_t bench_copy(SVMBench *s, BenchThread *t)
+{
+    g_autofree BenchCopy *copy = g_new0(BenchCopy, 1);
+    AioContext *aio = aio_context_new(NULL);
+    int64_t ns;
+
+    if (!aio) {
+        return -ENOMEM;
+    }
+    qemu_set_current_aio_context(aio);
+    copy->s = s;
+    copy->dma = bench_open(s);
+    ns = copy->dma ? bench_copy_in(copy, aio) : -EINVAL;
+    aio_context_unref(aio);
+    return ns;
+}
+
+static int64_t bench_memcpy(SVMBench *s, BenchThread *t)
+{
+    hwaddr size = bench_reg(s, SVM_BENCH_LENGTH);
+    uint64_t *from = bench_map(bench_reg(s, SVM_BENCH_ADDR), size);
+    uint64_t *to = bench_map(bench_reg(s, SVM_BENCH_ADDR2), size);
+    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    int64_t ns = -EINVAL;
+
+    if (from && to) {
+        ns = -bench_clock(s);
+        for (uint64_t i = 0; i < count; i++) {
+            for (hwaddr done = 0; done < size; done += BENCH_PIECE) {
+                memcpy((void *)to + done, (void *)from + done,
+                       MIN(size - done, BENCH_PIECE));
+            }
+        }
+        ns += bench_clock(s);
+    }
+    if (from) {
+        bench_unmap(from, size);
+    }
+    if (to) {
+        bench_unmap(to, size);
+    }
+    return ns;
+}
+
+/*
  * What a benchmark needs before it begins
  */
 
@@ -579,7 +756,7 @@ static int64_t bench_fill(SVMBench *s, BenchThread *t)
     uint64_t step = MAX(bench_reg(s, SVM_BENCH_LENGTH), sizeof(uint64_t));
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     hwaddr addr = bench_reg(s, SVM_BENCH_ADDR);
-    int64_t start = get_clock();
+    int64_t start = bench_clock(s);
 
     for (uint64_t i = 0; i < count; i++) {
         uint64_t val = bench_reg(s, SVM_BENCH_DATA) +
@@ -588,11 +765,14 @@ static int64_t bench_fill(SVMBench *s, BenchThread *t)
         address_space_stq_le(&address_space_memory, addr + i * step, val,
                              MEMTXATTRS_UNSPECIFIED, NULL);
     }
-    return get_clock() - start;
+    return bench_clock(s) - start;
 }
 
 static int64_t bench_trim(SVMBench *s, BenchThread *t)
 {
+    BQL_LOCK_GUARD();
+    s->dma = NULL;
+    g_clear_pointer(&s->engine, pci_svm_dma_free);
     g_clear_pointer(&s->atc, pci_atc_free);
     g_clear_pointer(&s->hash, g_hash_table_destroy);
     s->atc_count = 0;
@@ -622,6 +802,9 @@ static BenchFunc *const bench_ops[] = {
     [SVM_BENCH_HASH_REMOVE] = bench_hash_remove_range,
     [SVM_BENCH_FILL] = bench_fill,
     [SVM_BENCH_TRIM] = bench_trim,
+    [SVM_BENCH_COPY] = bench_copy,
+    [SVM_BENCH_MEMCPY] = bench_memcpy,
+    [SVM_BENCH_ANSWER] = bench_answer,
 };
 
 /* All threads begin at the same time. */

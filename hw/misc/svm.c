@@ -50,7 +50,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMState, SVM)
 #define SVM_PRI_CAPACITY        512
 
 /* Longest piece of the pattern that is copied at once: whole periods */
-#define SVM_PATTERN_RUN         (16 * SVM_PATTERN_PERIOD)
+#define SVM_PATTERN_RUN         (64 * SVM_PATTERN_PERIOD)
 
 /* What software asked for: the registers as they were when it started */
 typedef struct SVMCommand {

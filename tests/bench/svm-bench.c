@@ -16,6 +16,8 @@
 #include "qemu/units.h"
 #include "hw/misc/svm-bench.h"
 #include "hw/pci/pci_regs.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
 #include "libqos/pci-pc.h"
 #include "libqos/vtd-svm.h"
 
@@ -49,6 +51,7 @@
 #define FLAGS           (QVTD_FS_USER_RW | QVTD_FS_A | QVTD_FS_D)
 
 #define ALL_PASIDS      (1 << 20)
+#define PRGIS           512     /* page request group indices */
 
 /* The invalidation queue: one half for the case, one for its floor */
 #define IQ_ORDER        4
@@ -61,6 +64,7 @@ typedef struct Bench {
     bool quick;
     bool list;
     const char *filter;
+    int64_t iothread;
 } Bench;
 
 /* Values of the device's registers, and what an operation counts as */
@@ -294,7 +298,8 @@ static void enable_function(Bench *b)
 
 static void start(Bench *b)
 {
-    b->f = qvtd_svm_start_machine("", "-device svm,addr=4 "
+    b->f = qvtd_svm_start_machine("", "-object iothread,id=iothread "
+                                      "-device svm,addr=4,iothread=iothread "
                                       "-device svm-bench,addr=5 "
                                       "-device edu,addr=6");
     b->qts = b->f->qts;
@@ -629,6 +634,42 @@ static void bench_response(Bench *b)
     }
 }
 
+/* To the first descriptor of the queue */
+static void rewind_queue(Bench *b)
+{
+    const Op o = KICK(0);
+
+    take_requests(b);
+    run(b, &o);
+}
+
+/* The guest answers each request at once, and takes it from the queue later. */
+static void bench_answer(Bench *b)
+{
+    const Case c = {
+        "page request", "page request to response", 1, 0,
+        { .op = SVM_BENCH_ANSWER, .pasid = 1, .addr = IOVA_EMPTY,
+          .addr2 = Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_IQT_REG,
+          .data = IQ_DESC, .data2 = IQ_DESC, .count = IQ_HALF,
+          .before = rewind_queue },
+        { .op = SVM_BENCH_WRITE, .addr = DATA, .length = 64,
+          .count = 16000, .random = 64 * KiB - 64 },
+    };
+
+    if (!wanted(b, c.name)) {
+        return;
+    }
+    use_pasids(b, 1);
+    for (unsigned int i = 0; i < IQ_HALF; i++) {
+        put_desc(b, i, qvtd_page_response_desc(BENCH_SID, 1,
+                                               i % PRGIS,
+                                               QVTD_SVM_SUCCESS));
+        put_desc(b, IQ_HALF + i, qvtd_wait_desc(QVTD_WAIT_SW, 1, DATA));
+    }
+    measure(b, &c);
+    rewind_queue(b);
+}
+
 /*
  * The cache
  */
@@ -640,7 +681,7 @@ static void bench_atc(Bench *b)
     for (unsigned int i = 0; i < ARRAY_SIZE(entries); i++) {
         const Op atc = { .op = SVM_BENCH_ATC_FILL, .count = entries[i] };
         const Case lookup = {
-            "ATC", "ATC lookup", entries[i], 1,
+            "ATC", "ATC lookup", entries[i], entries[i] == 1000000,
             { .op = SVM_BENCH_ATC_LOOKUP }, { .op = SVM_BENCH_HASH_LOOKUP },
         };
         const Case range = {
@@ -755,30 +796,61 @@ static void host_checksum(void)
     host_crc = crc;
 }
 
+static int64_t own_time(void)
+{
+    struct timespec ts;
+
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &ts);
+    return ts.tv_sec * 1000000000LL + ts.tv_nsec;
+}
+
 static double time_host(void (*fn)(void))
 {
-    int64_t start = g_get_monotonic_time();
+    int64_t start = own_time();
 
     fn();
-    return (g_get_monotonic_time() - start) * 1000.0;
+    return own_time() - start;
+}
+
+/* The thread in which the endpoint works */
+static int64_t iothread_id(Bench *b)
+{
+    QDict *rsp = qtest_qmp(b->qts, "{'execute': 'query-iothreads'}");
+    QDict *iothread = qobject_to(QDict,
+                                 qlist_peek(qdict_get_qlist(rsp, "return")));
+    int64_t id = qdict_get_int(iothread, "thread-id");
+
+    qobject_unref(rsp);
+    return id;
+}
+
+/* Processor time that the endpoint had so far, in nanoseconds */
+static int64_t endpoint_time(Bench *b)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/task/%" PRId64
+                                            "/schedstat",
+                                            (int)qtest_pid(b->qts),
+                                            b->iothread);
+    g_autofree char *text = NULL;
+
+    if (!g_file_get_contents(path, &text, NULL, NULL)) {
+        g_error("cannot read %s", path);
+    }
+    return g_ascii_strtoll(text, NULL, 10);
 }
 
 static double time_endpoint(Bench *b, uint64_t addr, bool write)
 {
     QSVM *svm = &b->f->svm;
-    int64_t start = g_get_monotonic_time();
+    int64_t start = endpoint_time(b);
 
     if (write) {
         qsvm_start_write(svm, addr, DATA_SIZE);
     } else {
         qsvm_start_read(svm, addr, DATA_SIZE, 0);
     }
-    while (!qsvm_is_done(svm)) {
-        ;
-    }
-    start = g_get_monotonic_time() - start;
     qsvm_wait(svm);
-    return start * 1000.0;
+    return endpoint_time(b) - start;
 }
 
 typedef struct DataCase {
@@ -819,11 +891,47 @@ static void bench_data_case(Bench *b, const DataCase *d)
     print_case(&c, ns, floor, runs);
 }
 
+/* What has been cached goes with ATS. */
+static void toggle_ats(Bench *b)
+{
+    uint64_t ctrl = BENCH_CONFIG + SVM_BENCH_CAP_ATS + PCI_ATS_CTRL;
+
+    qtest_writew(b->qts, ctrl, 0);
+    qtest_writew(b->qts, ctrl, PCI_ATS_CTRL_ENABLE);
+}
+
+#define COPY(...) { \
+    .op = SVM_BENCH_COPY, .count = 1, .pasid = ALL_PASIDS / 2, \
+    .addr = IOVA, .addr2 = IOVA + DATA_SIZE, .length = DATA_SIZE, \
+    __VA_ARGS__ }
+#define MEMCPY { \
+    .op = SVM_BENCH_MEMCPY, .count = 1, .length = DATA_SIZE, \
+    .addr = DATA, .addr2 = DATA + DATA_SIZE }
+
+static const Case copies[] = {
+    { "data", "copy, 4 KiB pages, cold", DATA_SIZE, 2.5,
+      COPY(.before = toggle_ats), MEMCPY },
+    { "data", "copy, 4 KiB pages, warm", DATA_SIZE, 1.3, COPY(), MEMCPY },
+};
+
+/* Memory that was never written would all be one page of zeroes. */
+static void bench_copies(Bench *b)
+{
+    if (!b->list) {
+        fill(b, DATA, 2 * DATA_SIZE / PAGE, PAGE, 1, 1);
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(copies); i++) {
+        measure_if_wanted(b, &copies[i]);
+    }
+}
+
 static void bench_data(Bench *b)
 {
+    bench_copies(b);
     host_memory = g_malloc(DATA_SIZE);
     host_fill();
     if (!b->list) {
+        b->iothread = iothread_id(b);
         qsvm_set_pasid(&b->f->svm, 1);
     }
     for (unsigned int i = 0; i < ARRAY_SIZE(data_cases); i++) {
@@ -846,6 +954,7 @@ static void bench_all(Bench *b)
     bench_translation(b);
     bench_page_request(b);
     bench_response(b);
+    bench_answer(b);
     bench_invalidation(b);
     bench_atc_population(b);
     bench_topology(b);
