@@ -405,12 +405,15 @@ static int op_work_on(SVMDMAOp *op, MemoryRegion *mr, void *host, hwaddr len)
 static int op_access_ram(SVMDMAOp *op, MemoryRegion *mr, void *host,
                          hwaddr len)
 {
+    hwaddr first = op->entry.iova & ~op->entry.addr_mask;
+    hwaddr last = MAX(op->entry.iova | op->entry.addr_mask,
+                      op->addr + (len - 1));
     PCISVMDMA *e = op->engine;
     PCIATCUse use;
     int ret;
 
-    if (!pci_atc_use_begin(e->atc, &use, op->ctx->pasid, &op->entry,
-                           op->ticket)) {
+    if (!pci_atc_use_begin_range(e->atc, &use, op->ctx->pasid, first, last,
+                                 op->ticket)) {
         memory_region_unref(mr);
         return 0;
     }
@@ -418,6 +421,33 @@ static int op_access_ram(SVMDMAOp *op, MemoryRegion *mr, void *host,
                        : op_work_on(op, mr, host, len);
     pci_atc_use_end(e->atc, &use);
     return ret;
+}
+
+/* What one translation has of the next piece */
+static hwaddr op_entry_len(const SVMDMAOp *op)
+{
+    hwaddr mask = op->entry.addr_mask;
+
+    return MIN(MIN(op->len - 1, mask - (op->addr & mask)),
+               PCI_SVM_DMA_PIECE_MAX - 1) + 1;
+}
+
+/* The next piece: what is translated to memory in one block */
+static hwaddr op_piece_len(const SVMDMAOp *op)
+{
+    PCISVMDMA *e = op->engine;
+    unsigned hits;
+    hwaddr len;
+
+    if (op->job->map) {
+        return op_entry_len(op);
+    }
+    len = pci_atc_extend(e->atc, op->ctx->pasid, op->addr, &op->entry, op->need,
+                         MIN(op->len, PCI_SVM_DMA_PIECE_MAX), &hits);
+    if (hits) {
+        stat64_add(&e->stats.atc_hits, hits);
+    }
+    return len;
 }
 
 /* Returns 0 also when the translation was revoked, and nothing was done. */
@@ -430,8 +460,7 @@ static int op_access(SVMDMAOp *op)
     void *host;
 
     op->translated = (op->entry.translated_addr & ~mask) | offset;
-    op->piece = MIN(MIN(op->len - 1, mask - offset),
-                    PCI_SVM_DMA_PIECE_MAX - 1) + 1;
+    op->piece = op_piece_len(op);
     trace_pci_svm_dma_access(op->engine->dev->name, op->ctx->pasid, op->addr,
                              op->translated, op->piece, op->is_write);
     len = op->piece;
@@ -442,6 +471,7 @@ static int op_access(SVMDMAOp *op)
     if (op->job->map) {
         return svm_dma_op_fail(op, PCI_SVM_DMA_BUS_ERROR);
     }
+    op->piece = op_entry_len(op);
     op->todo = TODO_MMIO;
     return 0;
 }

@@ -720,6 +720,8 @@ static void test_function_stops(void)
     Op op = op_new(false, 0, 0, 3 * PAGE);
 
     guest_map_run(0, 3, IOMMU_RW | IOMMU_EXEC);
+    /* Pages that do not follow each other in memory are pieces of their own. */
+    guest_map(1, 0x8000, IOMMU_RW | IOMMU_EXEC);
     op.fn = stop_at_second;
     op.flags = PCI_SVM_DMA_EXEC;
     op_start(&op);
