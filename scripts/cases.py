@@ -27,6 +27,7 @@ GROUPS = {
     'prq': 'The page request queue and its event (VT-d 7.4 to 7.10)',
     'inv': 'Invalidations and the queue that they come from'
            ' (PCIe 10.3; VT-d 6.5)',
+    'query': 'What the monitor says about all that',
     'fault': 'Faults and their codes (VT-d 7.1 to 7.3)',
     'caps': 'Capabilities, options, resets'
             ' (VT-d 11.4.2 and 11.4.3; PCIe 7.8.9 and 10.5)',

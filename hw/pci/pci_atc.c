@@ -736,6 +736,24 @@ static size_t atc_table_size(const PCIATC *atc)
     return (atc->bucket_mask + 1) * sizeof(PCIATCBucket);
 }
 
+size_t pci_atc_get_usage(PCIATC *atc, PCIATCUsage *usage)
+{
+    QEMU_LOCK_GUARD(&atc->lock);
+    usage->entries = atc->count;
+    usage->bytes = sizeof(*atc) + atc_table_size(atc) +
+                   pci_atc_index_bytes(&atc->index);
+    return atc->max_entries;
+}
+
+void pci_atc_get_pasid_usage(PCIATC *atc, uint32_t pasid, PCIATCUsage *usage)
+{
+    QEMU_LOCK_GUARD(&atc->lock);
+    usage->entries = pci_atc_index_count(&atc->index,
+                                         atc_key(pasid, 0, 0, false),
+                                         atc_key(pasid, UINT64_MAX, 63, true));
+    usage->bytes = usage->entries * (sizeof(PCIATCSlot) + sizeof(PCIATCKey));
+}
+
 /* Zeroes, which take memory once they are written; in huge pages if possible */
 static PCIATCBucket *atc_new_table(const PCIATC *atc)
 {

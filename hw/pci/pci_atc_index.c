@@ -31,11 +31,16 @@ static bool key_less(PCIATCKey a, PCIATCKey b)
     return a.space < b.space || (a.space == b.space && a.addr < b.addr);
 }
 
-static PCIATCNode *node_new(unsigned level)
+static size_t node_size(unsigned level)
 {
     size_t children = level ? PCI_ATC_INDEX_NODE : 0;
-    PCIATCNode *node = g_malloc(sizeof(*node) +
-                                children * sizeof(node->child[0]));
+
+    return sizeof(PCIATCNode) + children * sizeof(PCIATCNode *);
+}
+
+static PCIATCNode *node_new(unsigned level)
+{
+    PCIATCNode *node = g_malloc(node_size(level));
 
     node->level = level;
     node->count = 0;
@@ -185,4 +190,43 @@ size_t pci_atc_index_remove(PCIATCIndex *index, PCIATCKey first,
         root = index->root;
     }
     return removed;
+}
+
+static size_t node_count_keys(const PCIATCNode *node, PCIATCKey first,
+                              PCIATCKey last)
+{
+    size_t count = 0;
+
+    if (!node->level) {
+        unsigned i = node_rank(node, first, 0);
+        unsigned end = node_rank_after(node, last, 0);
+
+        return i < end ? end - i : 0;
+    }
+    for (unsigned i = node_child(node, first); i <= node_child(node, last);
+         i++) {
+        count += node_count_keys(node->child[i], first, last);
+    }
+    return count;
+}
+
+size_t pci_atc_index_count(const PCIATCIndex *index, PCIATCKey first,
+                           PCIATCKey last)
+{
+    return index->root ? node_count_keys(index->root, first, last) : 0;
+}
+
+static size_t node_bytes(const PCIATCNode *node)
+{
+    size_t bytes = node_size(node->level);
+
+    for (unsigned i = 0; node->level && i < node->count; i++) {
+        bytes += node_bytes(node->child[i]);
+    }
+    return bytes;
+}
+
+size_t pci_atc_index_bytes(const PCIATCIndex *index)
+{
+    return index->root ? node_bytes(index->root) : 0;
 }

@@ -66,4 +66,25 @@ void pci_atc_index_insert(PCIATCIndex *index, PCIATCKey key);
 size_t pci_atc_index_remove(PCIATCIndex *index, PCIATCKey first,
                             PCIATCKey last, PCIATCIndexFunc *fn, void *opaque);
 
+/**
+ * pci_atc_index_count: count the keys of a range
+ *
+ * @index: the set
+ * @first: the first key, which need not be there
+ * @last: the last one, inclusive
+ *
+ * Returns: how many there are.
+ */
+size_t pci_atc_index_count(const PCIATCIndex *index, PCIATCKey first,
+                           PCIATCKey last);
+
+/**
+ * pci_atc_index_bytes: the memory that a set takes
+ *
+ * @index: the set
+ *
+ * Returns: bytes.
+ */
+size_t pci_atc_index_bytes(const PCIATCIndex *index);
+
 #endif /* HW_PCI_PCI_ATC_INDEX_H */

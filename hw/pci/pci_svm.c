@@ -39,6 +39,8 @@ struct PCISVMState {
     GHashTable *pri;            /* PASID -> IOMMUPRINotifier * */
     NotifierList state_notifiers;
     unsigned enables;           /* SVM_* as the notifiers last heard */
+    PCISVMStats *stats;
+    PCIATC *atc;                /* the device's, if it has said which */
 };
 
 /* What a state notifier is called for. */
@@ -55,10 +57,17 @@ enum {
     SVM_PM_D3HOT = 3,
 };
 
-/* A registered IOTLB notifier, and the region that it listens to. */
+/*
+ * A registered IOTLB notifier, and the region that it listens to, by way of
+ * @ear.
+ */
 typedef struct SVMIOTLBUse {
     IOMMUMemoryRegion *region;
+    PCIDevice *dev;
     uint32_t pasid;
+    IOMMUNotifier *notifier;
+    IOMMUNotifier ear;
+    PCISVMCounters *counters;
 } SVMIOTLBUse;
 
 /*
@@ -195,6 +204,7 @@ static PCISVMState *svm_state(PCIDevice *dev)
         svm->pri = g_hash_table_new(NULL, NULL);
         notifier_list_init(&svm->state_notifiers);
         svm->enables = svm_enables(dev);
+        svm->stats = pci_svm_stats_new();
         /* Threads that send page requests look at it without the BQL. */
         qatomic_store_release(&dev->svm, svm);
     }
@@ -203,6 +213,51 @@ static PCISVMState *svm_state(PCIDevice *dev)
         qatomic_store_release(&svm->is_located, true);
     }
     return svm;
+}
+
+/* Counting; in an RCU critical section. NULL before the first reset. */
+static PCISVMCounters *svm_find_counters(PCIDevice *dev, uint32_t pasid)
+{
+    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
+
+    return svm ? pci_svm_stats_find(svm->stats, pasid) : NULL;
+}
+
+static void svm_count(PCIDevice *dev, uint32_t pasid, PCISVMCounter which)
+{
+    PCISVMCounters *counters;
+
+    RCU_READ_LOCK_GUARD();
+    counters = svm_find_counters(dev, pasid);
+    if (counters) {
+        pci_svm_count(counters, which, 1);
+    }
+}
+
+PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid)
+{
+    return pci_svm_stats_get(svm_state(dev)->stats, pasid);
+}
+
+void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid)
+{
+    pci_svm_stats_put(dev->svm->stats, pasid);
+}
+
+PCISVMStats *pci_svm_get_stats(PCIDevice *dev)
+{
+    return dev->svm ? dev->svm->stats : NULL;
+}
+
+void pci_svm_set_atc(PCIDevice *dev, PCIATC *atc)
+{
+    svm_state(dev)->atc = atc;
+    trace_pci_svm_atc(dev->name, atc);
+}
+
+PCIATC *pci_svm_get_atc(PCIDevice *dev)
+{
+    return dev->svm ? dev->svm->atc : NULL;
 }
 
 int pci_iommu_get_iotlb_info(PCIDevice *dev, uint8_t *addr_width,
@@ -231,6 +286,30 @@ int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
     return ret;
 }
 
+static void svm_hear_invalidation(IOMMUNotifier *ear, IOMMUTLBEntry *entry)
+{
+    SVMIOTLBUse *use = container_of(ear, SVMIOTLBUse, ear);
+
+    trace_pci_svm_invalidate(use->dev->name, use->pasid, entry->iova,
+                             entry->addr_mask);
+    pci_svm_count(use->counters, PCI_SVM_INVALIDATIONS, 1);
+    use->notifier->notify(use->notifier, entry);
+}
+
+static SVMIOTLBUse *svm_new_iotlb_use(PCIDevice *dev, uint32_t pasid,
+                                      IOMMUNotifier *n,
+                                      IOMMUMemoryRegion *region)
+{
+    SVMIOTLBUse *use = g_new(SVMIOTLBUse, 1);
+
+    *use = (SVMIOTLBUse) {
+        .region = region, .dev = dev, .pasid = pasid, .notifier = n, .ear = *n,
+        .counters = pci_svm_get_counters(dev, pasid),
+    };
+    use->ear.notify = svm_hear_invalidation;
+    return use;
+}
+
 int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
                                       IOMMUNotifier *n)
 {
@@ -250,27 +329,30 @@ int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
         return -EINVAL;
     }
     region = req.ops->get_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
-    ret = memory_region_register_iommu_notifier(MEMORY_REGION(region), n, NULL);
+    use = svm_new_iotlb_use(dev, pasid, n, region);
+    ret = memory_region_register_iommu_notifier(MEMORY_REGION(region),
+                                                &use->ear, NULL);
     if (ret) {
         req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
+        pci_svm_put_counters(dev, pasid);
+        g_free(use);
         return ret;
     }
-    use = g_new(SVMIOTLBUse, 1);
-    *use = (SVMIOTLBUse) { .region = region, .pasid = pasid };
     g_hash_table_insert(svm->iotlb, n, use);
     trace_pci_iommu_register_iotlb_notifier(dev->name, pasid);
     return 0;
 }
 
-static void svm_end_iotlb_use(PCIDevice *dev, IOMMUNotifier *n,
-                              const SVMIOTLBUse *use)
+static void svm_end_iotlb_use(PCIDevice *dev, SVMIOTLBUse *use)
 {
     SVMRequester req;
 
-    memory_region_unregister_iommu_notifier(MEMORY_REGION(use->region), n);
+    memory_region_unregister_iommu_notifier(MEMORY_REGION(use->region),
+                                            &use->ear);
     /* The IOMMU was there at registration, and IOMMUs are not unplugged. */
     svm_find_requester(dev, &req);
     req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, use->pasid);
+    pci_svm_put_counters(dev, use->pasid);
     trace_pci_iommu_unregister_iotlb_notifier(dev->name, use->pasid);
 }
 
@@ -285,7 +367,7 @@ int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
     if (!use || use->pasid != pasid) {
         return -EINVAL;
     }
-    svm_end_iotlb_use(dev, n, use);
+    svm_end_iotlb_use(dev, use);
     g_hash_table_remove(svm->iotlb, n);
     return 0;
 }
@@ -300,6 +382,40 @@ static bool svm_range_valid(const SVMRequester *req,
     return !(t->addr & (MAX(page_size, alignment) - 1)) && t->addr <= t->last;
 }
 
+static int svm_check_translation(PCIDevice *dev, SVMRequester *req,
+                                 const PCISVMTranslation *t, size_t length,
+                                 uint64_t alignment)
+{
+    int ret = svm_check_request(dev, req, t->pasid, t->priv_req, t->exec_req);
+
+    if (ret) {
+        return ret;
+    }
+    if (!pcie_ats_enabled(dev)) {
+        return -EPERM;
+    }
+    return length && svm_range_valid(req, t, alignment) ? 0 : -EINVAL;
+}
+
+static void svm_count_translation(PCIDevice *dev, const PCISVMTranslation *t,
+                                  ssize_t ret)
+{
+    PCISVMCounters *counters = svm_find_counters(dev, t->pasid);
+    size_t results = ret == -ENOMEM ? t->result_length : MAX(ret, 0);
+
+    if (!counters) {
+        return;
+    }
+    if (ret < 0 && ret != -ENOMEM) {
+        pci_svm_count(counters, PCI_SVM_TRANSLATIONS_REFUSED, 1);
+        return;
+    }
+    pci_svm_count(counters, PCI_SVM_TRANSLATION_REQUESTS, 1);
+    pci_svm_count(counters, PCI_SVM_TRANSLATIONS,
+                  results - MIN(*t->err_count, results));
+    pci_svm_count(counters, PCI_SVM_HOLES, *t->err_count);
+}
+
 static ssize_t svm_request_translation(PCIDevice *dev,
                                        const PCISVMTranslation *t,
                                        size_t length, uint64_t alignment)
@@ -307,21 +423,17 @@ static ssize_t svm_request_translation(PCIDevice *dev,
     SVMRequester req;
     ssize_t ret;
 
-    ret = svm_check_request(dev, &req, t->pasid, t->priv_req, t->exec_req);
+    ret = svm_check_translation(dev, &req, t, length, alignment);
     if (ret) {
+        svm_count(dev, t->pasid, PCI_SVM_TRANSLATIONS_REFUSED);
         return ret;
-    }
-    if (!pcie_ats_enabled(dev)) {
-        return -EPERM;
-    }
-    if (!length || !svm_range_valid(&req, t, alignment)) {
-        return -EINVAL;
     }
     *t->err_count = 0;
     trace_pci_ats_request(dev->name, t->pasid, t->addr, length, t->priv_req,
                           t->exec_req, t->no_write);
     WITH_RCU_READ_LOCK_GUARD() {
         ret = req.ops->translate(req.bus, req.opaque, req.devfn, t);
+        svm_count_translation(dev, t, ret);
     }
     trace_pci_ats_completion(dev->name, t->pasid, t->addr, ret, *t->err_count);
     return ret;
@@ -398,35 +510,45 @@ static int svm_send_page_request(PCIDevice *dev, const SVMRequester *req,
     return ret;
 }
 
-int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
-                         bool exec_req, hwaddr addr, bool lpig, uint16_t prgi,
-                         bool is_read, bool is_write)
+static int svm_request_page(PCIDevice *dev, const PCISVMPageRequest *pr)
 {
-    PCISVMPageRequest pr = {
-        .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
-        .addr = addr, .lpig = lpig, .prgi = prgi,
-        .is_read = is_read, .is_write = is_write,
-    };
     SVMRequester req;
     int ret;
 
-    ret = svm_check_request(dev, &req, pasid, priv_req, exec_req);
+    ret = svm_check_request(dev, &req, pr->pasid, pr->priv_req, pr->exec_req);
     if (ret) {
         return ret;
     }
     if (!pcie_pri_enabled(dev)) {
         return -EPERM;
     }
-    if (prgi > PCI_PRI_PRGI_MASK) {
+    if (pr->prgi > PCI_PRI_PRGI_MASK) {
         return -EINVAL;
     }
-    if (svm_is_stop_marker(&pr)) {
-        ret = req.ops->page_request(req.bus, req.opaque, req.devfn, &pr);
-    } else {
-        ret = svm_send_page_request(dev, &req, &pr);
+    if (svm_is_stop_marker(pr)) {
+        return req.ops->page_request(req.bus, req.opaque, req.devfn, pr);
     }
+    return svm_send_page_request(dev, &req, pr);
+}
+
+int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
+                         bool exec_req, hwaddr addr, bool lpig, uint16_t prgi,
+                         bool is_read, bool is_write)
+{
+    const PCISVMPageRequest pr = {
+        .pasid = pasid, .priv_req = priv_req, .exec_req = exec_req,
+        .addr = addr, .lpig = lpig, .prgi = prgi,
+        .is_read = is_read, .is_write = is_write,
+    };
+    int ret = svm_request_page(dev, &pr);
+
     trace_pci_pri_request(dev->name, pasid, addr, prgi, lpig, is_read, is_write,
                           ret);
+    if (ret) {
+        svm_count(dev, pasid, PCI_SVM_PAGE_REQUESTS_REFUSED);
+    } else if (!svm_is_stop_marker(&pr)) {
+        svm_count(dev, pasid, PCI_SVM_PAGE_REQUESTS);
+    }
     return ret;
 }
 
@@ -448,6 +570,7 @@ int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
         return -EBUSY;
     }
     g_hash_table_insert(svm->pri, GUINT_TO_POINTER(pasid), notifier);
+    pci_svm_stats_get(svm->stats, pasid);
     return 0;
 }
 
@@ -460,7 +583,21 @@ void pci_pri_unregister_notifier(PCIDevice *dev, uint32_t pasid)
         return;
     }
     QEMU_LOCK_GUARD(&svm->lock);
-    g_hash_table_remove(svm->pri, GUINT_TO_POINTER(pasid));
+    if (g_hash_table_remove(svm->pri, GUINT_TO_POINTER(pasid))) {
+        pci_svm_stats_put(svm->stats, pasid);
+    }
+}
+
+static PCISVMCounter svm_response_counter(IOMMUPRIResponseCode code)
+{
+    switch (code) {
+    case IOMMU_PRI_RESP_SUCCESS:
+        return PCI_SVM_RESPONSES_SUCCESS;
+    case IOMMU_PRI_RESP_INVALID_REQUEST:
+        return PCI_SVM_RESPONSES_INVALID;
+    default:
+        return PCI_SVM_RESPONSES_FAILURE;
+    }
 }
 
 void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
@@ -476,8 +613,10 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
     trace_pci_pri_response(dev->name, pasid, response->prgi,
                            response->response_code);
     if (!pcie_pri_end_group(dev, &pasid, response)) {
+        svm_count(dev, pasid, PCI_SVM_RESPONSES_UNEXPECTED);
         return;
     }
+    svm_count(dev, pasid, svm_response_counter(response->response_code));
     notifier = svm_pri_notifier(dev, pasid);
     if (notifier) {
         notifier->notify(notifier, response);
@@ -491,6 +630,14 @@ void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
     notifier_list_add(&svm_state(dev)->state_notifiers, notifier);
 }
 
+static bool svm_is_capable(const PCIDevice *dev)
+{
+    const PCIDevice *owner = pci_is_vf(dev)
+                             ? pcie_sriov_get_pf((PCIDevice *)dev) : dev;
+
+    return dev->exp.ats_cap || owner->exp.pasid_cap || owner->exp.pri;
+}
+
 static void svm_update_enables(PCIDevice *dev)
 {
     PCISVMState *svm = dev->svm;
@@ -499,6 +646,10 @@ static void svm_update_enables(PCIDevice *dev)
     qatomic_set(&dev->is_master, svm_is_operational(dev) &&
                 (pci_get_word(dev->config + PCI_COMMAND) &
                  PCI_COMMAND_MASTER));
+    /* Whatever the device does, it is counted from its first reset. */
+    if (!svm && svm_is_capable(dev) && qdev_is_realized(DEVICE(dev))) {
+        svm = svm_state(dev);
+    }
     if (!svm) {
         return;
     }
@@ -541,19 +692,20 @@ void pci_svm_exit(PCIDevice *dev)
 {
     PCISVMState *svm = dev->svm;
     GHashTableIter iter;
-    gpointer n, use;
+    gpointer use;
 
     qatomic_set(&dev->is_master, false);
     if (!svm) {
         return;
     }
     g_hash_table_iter_init(&iter, svm->iotlb);
-    while (g_hash_table_iter_next(&iter, &n, &use)) {
-        svm_end_iotlb_use(dev, n, use);
+    while (g_hash_table_iter_next(&iter, NULL, &use)) {
+        svm_end_iotlb_use(dev, use);
         g_hash_table_iter_remove(&iter);
     }
     g_hash_table_destroy(svm->iotlb);
     g_hash_table_destroy(svm->pri);
+    pci_svm_stats_free(svm->stats);
     qemu_mutex_destroy(&svm->lock);
     g_free(svm);
     dev->svm = NULL;

@@ -97,6 +97,7 @@ static void svm_dma_invalidate(IOMMUNotifier *n, IOMMUTLBEntry *entry)
     }
     stat64_add(&e->stats.invalidations, 1);
     stat64_add(&e->stats.revoked, revoked);
+    pci_svm_count(p->counters, PCI_SVM_ATC_REVOKED, revoked);
     trace_pci_svm_dma_invalidate(e->dev->name, p->pasid, entry->iova, last,
                                  revoked);
 }
@@ -172,6 +173,7 @@ static void svm_dma_put_pasid(SVMDMAPasid *p)
     }
     /* Without contexts nothing begins a group, so there is none from now. */
     pci_pri_unregister_notifier(e->dev, p->pasid);
+    pci_svm_put_counters(e->dev, p->pasid);
     g_hash_table_remove(e->pasids, GUINT_TO_POINTER(p->pasid));
 }
 
@@ -199,6 +201,7 @@ static SVMDMAPasid *svm_dma_new_pasid(PCISVMDMA *e, uint32_t pasid, int *ret)
         g_free(p);
         return NULL;
     }
+    p->counters = pci_svm_get_counters(e->dev, pasid);
     g_hash_table_insert(e->pasids, GUINT_TO_POINTER(pasid), p);
     return p;
 }
@@ -374,6 +377,7 @@ PCISVMDMA *pci_svm_dma_new(PCIDevice *dev, size_t atc_entries)
                    SCALE_NS, svm_dma_send_rests, e);
     e->state_notifier.notify = svm_dma_state_changed;
     pci_svm_add_state_notifier(dev, &e->state_notifier);
+    pci_svm_set_atc(dev, e->atc);
     e->vm_state = qemu_add_vm_change_state_handler(svm_dma_vm_state_changed,
                                                    e);
     return e;
@@ -409,6 +413,7 @@ void pci_svm_dma_free(PCISVMDMA *e)
     qatomic_inc(&e->refs);
     svm_dma_collect_pasids(e);
     notifier_remove(&e->state_notifier);
+    pci_svm_set_atc(e->dev, NULL);
     qemu_del_vm_change_state_handler(e->vm_state);
     svm_dma_unref_engine(e);
 }

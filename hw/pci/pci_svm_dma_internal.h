@@ -74,6 +74,7 @@ typedef struct SVMDMAPasid {
     uint32_t pasid;
     IOMMUNotifier iotlb;
     IOMMUPRINotifier pri;
+    PCISVMCounters *counters;
     unsigned contexts;
     unsigned groups;
     QLIST_HEAD(, PCISVMDMAMap) maps;    /* not revoked; engine's lock */

@@ -251,18 +251,19 @@ static int op_resolve(SVMDMAOp *op)
 static int op_translate(SVMDMAOp *op)
 {
     PCISVMDMA *e = op->engine;
+    bool hit;
 
     if (op->asked) {
         op->asked = false;
         return op_resolve(op);
     }
-    if (pci_atc_lookup(e->atc, op->ctx->pasid, op->addr, op->need, &op->entry,
-                       &op->ticket)) {
-        stat64_add(&e->stats.atc_hits, 1);
-        return 0;
-    }
-    stat64_add(&e->stats.atc_misses, 1);
-    return op_resolve(op);
+    hit = pci_atc_lookup(e->atc, op->ctx->pasid, op->addr, op->need, &op->entry,
+                         &op->ticket);
+    trace_pci_svm_dma_lookup(e->dev->name, op->ctx->pasid, op->addr, hit);
+    stat64_add(hit ? &e->stats.atc_hits : &e->stats.atc_misses, 1);
+    pci_svm_count(op->ctx->pasid_use->counters,
+                  hit ? PCI_SVM_ATC_HITS : PCI_SVM_ATC_MISSES, 1);
+    return hit ? 0 : op_resolve(op);
 }
 
 /* Access */
@@ -691,7 +692,7 @@ int coroutine_fn svm_dma_run(const SVMDMAJob *job, PCISVMDMAError *err)
             .addr = op.addr, .reason = op.reason, .done = op.done,
         };
     }
-    trace_pci_svm_dma_end(job->ctx->pasid,
+    trace_pci_svm_dma_end(op.engine->dev->name, job->ctx->pasid,
                           job->count ? job->ranges[0].addr : 0, op.total,
                           op.is_write, op.addr, op.reason);
     op_end(&op);

@@ -347,3 +347,24 @@ bool pcie_pri_end_group(PCIDevice *dev, uint32_t *pasid,
     pri_update_stopped(owner);
     return true;
 }
+
+uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid)
+{
+    PCIEPRIState *pri = pri_owner(dev)->exp.pri;
+    uint32_t outstanding = 0;
+    GHashTableIter iter;
+    PRIGroup *group;
+
+    if (!pri) {
+        return 0;
+    }
+    QEMU_LOCK_GUARD(&pri->lock);
+    g_hash_table_iter_init(&iter, pri->groups);
+    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&group)) {
+        if (group->key >> PRI_KEY_DEVFN_SHIFT == dev->devfn &&
+            (!pasid || group->pasid == *pasid)) {
+            outstanding += group->requests;
+        }
+    }
+    return outstanding;
+}

@@ -82,6 +82,7 @@ static struct {
     VMChangeStateHandler *vm_handler;
     void *vm_opaque;
     QemuThread main_thread;
+    PCISVMCounters counters;
 } fake;
 
 static MemoryRegion fake_ram = { .ram = true };
@@ -171,6 +172,19 @@ void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
 
     fake.state_notifier = notifier;
     notifier_list_add(&list, notifier);
+}
+
+PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid)
+{
+    return &fake.counters;
+}
+
+void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid)
+{
+}
+
+void pci_svm_set_atc(PCIDevice *dev, PCIATC *atc)
+{
 }
 
 static IOMMUTLBEntry fake_translate(hwaddr addr, bool priv, bool no_write)

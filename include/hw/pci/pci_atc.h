@@ -240,4 +240,34 @@ size_t pci_atc_invalidate_all(PCIATC *atc);
  */
 size_t pci_atc_count(PCIATC *atc);
 
+/**
+ * struct PCIATCUsage - what is in a cache, or in it for one PASID
+ *
+ * @entries: translations
+ * @bytes: memory that they take, in bytes; of a whole cache, with its tables
+ */
+typedef struct PCIATCUsage {
+    size_t entries;
+    uint64_t bytes;
+} PCIATCUsage;
+
+/**
+ * pci_atc_get_usage: how full is the cache?
+ *
+ * @atc: the cache
+ * @usage: set to what it holds
+ *
+ * Returns: the number of translations that it holds at most.
+ */
+size_t pci_atc_get_usage(PCIATC *atc, PCIATCUsage *usage);
+
+/**
+ * pci_atc_get_pasid_usage: what does it hold for one PASID?
+ *
+ * @atc: the cache
+ * @pasid: PASID, or %PCI_NO_PASID
+ * @usage: set to it
+ */
+void pci_atc_get_pasid_usage(PCIATC *atc, uint32_t pasid, PCIATCUsage *usage);
+
 #endif /* QEMU_PCI_ATC_H */

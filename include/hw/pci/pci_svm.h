@@ -42,8 +42,10 @@
 #include "hw/pci/pcie_ats.h"
 #include "hw/pci/pcie_pasid.h"
 #include "hw/pci/pcie_pri.h"
+#include "hw/pci/pci_svm_stats.h"
 
 typedef struct PCISVMState PCISVMState;
+typedef struct PCIATC PCIATC;
 
 /**
  * enum PCIAddressType - the AT field of a memory request
@@ -374,6 +376,67 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
  * Context: BQL, both this call and the notifier. Use notifier_remove() to end.
  */
 void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier);
+
+/**
+ * pci_svm_get_counters: begin to count for a PASID
+ *
+ * @dev: the function
+ * @pasid: PASID, or %PCI_NO_PASID
+ *
+ * This level counts requests, responses and invalidations by itself; a device
+ * with a translation cache adds what it alone knows by pci_svm_count().
+ *
+ * Returns: the counters of @pasid, valid until the matching call of
+ * pci_svm_put_counters().
+ *
+ * Context: BQL.
+ */
+PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid);
+
+/**
+ * pci_svm_put_counters: end what pci_svm_get_counters() began
+ *
+ * @dev: the function
+ * @pasid: as given there
+ *
+ * Context: BQL.
+ */
+void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid);
+
+/**
+ * pci_svm_get_stats: all counters of a function
+ *
+ * @dev: the function
+ *
+ * Returns: NULL when there are none, as the function has had neither a PASID
+ * nor a capability so far.
+ *
+ * Context: BQL.
+ */
+PCISVMStats *pci_svm_get_stats(PCIDevice *dev);
+
+/**
+ * pci_svm_set_atc: say which translation cache is the function's
+ *
+ * @dev: the function
+ * @atc: the cache, or NULL before it is freed
+ *
+ * For those who want to look into it; nothing depends on it.
+ *
+ * Context: BQL.
+ */
+void pci_svm_set_atc(PCIDevice *dev, PCIATC *atc);
+
+/**
+ * pci_svm_get_atc: the function's translation cache
+ *
+ * @dev: the function
+ *
+ * Returns: what pci_svm_set_atc() was told, else NULL.
+ *
+ * Context: BQL.
+ */
+PCIATC *pci_svm_get_atc(PCIDevice *dev);
 
 /**
  * pci_svm_config_changed: take over what configuration space says now

@@ -123,6 +123,18 @@ uint32_t pcie_pri_get_req_alloc(const PCIDevice *dev);
 bool pcie_pri_response_pasid_required(const PCIDevice *dev);
 
 /**
+ * pcie_pri_get_outstanding: page requests that await their response
+ *
+ * @dev: the function
+ * @pasid: those of this PASID, or %PCI_NO_PASID, alone; NULL for all
+ *
+ * Looks at each group that is outstanding.
+ *
+ * Context: any thread.
+ */
+uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid);
+
+/**
  * pcie_pri_begin_request: account for a page request about to be sent
  *
  * @dev: the function
