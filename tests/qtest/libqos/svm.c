@@ -129,27 +129,37 @@ static void qsvm_enable_msix(QSVM *svm)
     qpci_config_writew(svm->dev, cap + PCI_MSIX_FLAGS, PCI_MSIX_FLAGS_ENABLE);
 }
 
-void qsvm_enable(QSVM *svm)
+void qsvm_enable_function(QSVM *svm)
 {
     qpci_device_enable(svm->dev);
     svm->bar = qpci_iomap(svm->dev, SVM_BAR, NULL);
+}
+
+void qsvm_enable(QSVM *svm)
+{
+    qsvm_enable_function(svm);
     g_assert_cmphex(qsvm_readq(svm, SVM_REG_ID), ==, SVM_ID);
     qsvm_enable_msix(svm);
 }
 
-void qsvm_init(QSVM *svm, QPCIBus *bus, int devfn)
+void qsvm_init_function(QSVM *svm, QPCIBus *bus, int devfn)
 {
     svm->dev = qpci_device_find(bus, devfn);
     g_assert(svm->dev);
-    g_assert_cmphex(qpci_config_readw(svm->dev, PCI_VENDOR_ID), ==,
-                    SVM_PCI_VENDOR_ID);
-    g_assert_cmphex(qpci_config_readw(svm->dev, PCI_DEVICE_ID), ==,
-                    SVM_PCI_DEVICE_ID);
     svm->config = QSVM_ECAM_BASE + (devfn << 12);
     svm->pasid_cap = qsvm_find_ext_cap(svm, PCI_EXT_CAP_ID_PASID);
     svm->ats_cap = qsvm_find_ext_cap(svm, PCI_EXT_CAP_ID_ATS);
     svm->pri_cap = qsvm_find_ext_cap(svm, PCI_EXT_CAP_ID_PRI);
     g_assert(svm->pasid_cap && svm->ats_cap && svm->pri_cap);
+}
+
+void qsvm_init(QSVM *svm, QPCIBus *bus, int devfn)
+{
+    qsvm_init_function(svm, bus, devfn);
+    g_assert_cmphex(qpci_config_readw(svm->dev, PCI_VENDOR_ID), ==,
+                    SVM_PCI_VENDOR_ID);
+    g_assert_cmphex(qpci_config_readw(svm->dev, PCI_DEVICE_ID), ==,
+                    SVM_PCI_DEVICE_ID);
     qsvm_enable(svm);
 }
 

@@ -46,6 +46,20 @@ typedef struct QSVM {
 void qsvm_enable_ecam(QPCIBus *bus);
 
 /**
+ * qsvm_init_function: find a function that has PASID, ATS and PRI
+ * @svm: filled in, but for its @bar; the function need not be the endpoint
+ * @bus: PCI bus, with extended configuration space
+ * @devfn: device and function number on bus 0
+ */
+void qsvm_init_function(QSVM *svm, QPCIBus *bus, int devfn);
+
+/**
+ * qsvm_enable_function: enable a function as bus master, and map its BAR 0
+ * @svm: the function
+ */
+void qsvm_enable_function(QSVM *svm);
+
+/**
  * qsvm_init: find an endpoint, enable it as bus master, map its registers
  * @svm: filled in
  * @bus: PCI bus, with extended configuration space

@@ -29,11 +29,16 @@ static void qvtd_svm_build_tables(QVTDSVM *f)
     qvtd_enable(f->v);
 }
 
-static void qvtd_svm_enable_function(QVTDSVM *f)
+static void qvtd_svm_enable_capabilities(QVTDSVM *f)
 {
     qsvm_set_pasid_enables(&f->svm, PCI_PASID_CTRL_ENABLE |
                                     PCI_PASID_CTRL_PRIV);
     qsvm_set_ats(&f->svm, true);
+}
+
+static void qvtd_svm_enable_function(QVTDSVM *f)
+{
+    qvtd_svm_enable_capabilities(f);
     qsvm_set_pasid(&f->svm, QVTD_SVM_PASID);
 }
 
@@ -81,6 +86,29 @@ QVTDSVM *qvtd_svm_start_pri(uint32_t allocation)
     qvtd_enable_prq(f->v, 0);
     qsvm_enable_pri(&f->svm, allocation);
     return f;
+}
+
+QVTDSVM *qvtd_svm_start_device(const char *device)
+{
+    g_autofree char *args = g_strdup_printf("-device %s,id=%s,addr=0x%x",
+                                            device, QVTD_SVM_DEVICE_ID,
+                                            QVTD_SVM_SLOT);
+    QVTDSVM *f = qvtd_svm_start_machine("", args);
+
+    f->sid = QPCI_DEVFN(QVTD_SVM_SLOT, 0);
+    qsvm_init_function(&f->svm, f->bus, f->sid);
+    qvtd_svm_set_up_device(f);
+    return f;
+}
+
+void qvtd_svm_set_up_device(QVTDSVM *f)
+{
+    qvtd_free(f->v);
+    qvtd_svm_build_tables(f);
+    qvtd_enable_prq(f->v, 0);
+    qsvm_enable_function(&f->svm);
+    qvtd_svm_enable_capabilities(f);
+    qsvm_enable_pri(&f->svm, QVTD_SVM_ALLOCATION);
 }
 
 char *qvtd_svm_refusal(const char *device)

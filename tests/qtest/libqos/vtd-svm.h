@@ -35,6 +35,10 @@
 #define QVTD_SVM_INVALID        0x1
 #define QVTD_SVM_FAILURE        0xf
 
+/* Of a device that is not the endpoint: its ID, and what it may request */
+#define QVTD_SVM_DEVICE_ID      "device"
+#define QVTD_SVM_ALLOCATION     32
+
 /**
  * struct QVTDSVM - the fixture
  * @qts: the machine
@@ -92,6 +96,24 @@ QVTDSVM *qvtd_svm_start(void);
  * @allocation: number of outstanding page requests
  */
 QVTDSVM *qvtd_svm_start_pri(uint32_t allocation);
+
+/**
+ * qvtd_svm_start_device: start a machine with a device that is not the endpoint
+ * @device: its name, and its options
+ *
+ * It is enabled as bus master, with PASID, ATS and PRI; its BAR 0 is mapped,
+ * and @f->svm reaches it. The page request queue is one page, and empty. Of
+ * what is below, use what does not have the endpoint work.
+ *
+ * Returns: what qvtd_svm_stop() frees.
+ */
+QVTDSVM *qvtd_svm_start_device(const char *device);
+
+/**
+ * qvtd_svm_set_up_device: set such a device up again after a system reset
+ * @f: the fixture; its tables are new and empty
+ */
+void qvtd_svm_set_up_device(QVTDSVM *f);
 
 /**
  * qvtd_svm_refusal: start QEMU with a device that it refuses
