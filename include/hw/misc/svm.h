@@ -189,7 +189,7 @@
 #define SVM_CPL_CANCELLED       9    /* the peer register was written */
 #define SVM_CPL_BUS_ERROR       10
 #define SVM_CPL_NO_PEER         11   /* the peer register does not grant it */
-#define SVM_CPL_TIMEOUT         12   /* no answer in the time of page-timeout-ms */
+#define SVM_CPL_TIMEOUT         12   /* no answer within page-timeout-ms */
 
 #define SVM_SIDE_NONE           0
 #define SVM_SIDE_SRC            1
