@@ -52,7 +52,21 @@ EVENTS = {
         rf'{NAME}: PASID (?P<pasid>0x[\da-f]+) status (?P<status>\d+)',
         'the command ends: {outcome}'),
     'svm_notify': (
-        ENDPOINT, DRIVER, rf'{NAME}: MSI-X \d MSI \d', 'interrupt'),
+        ENDPOINT, DRIVER, rf'{NAME}: vector \d+ MSI-X \d MSI \d',
+        'interrupt'),
+    'svm_queue_control': (
+        DRIVER, ENDPOINT, rf'{NAME}: queue \d+ control \d+ in state \d+',
+        'controls a queue'),
+    'svm_queue_doorbell': (
+        PROCESS, ENDPOINT, rf'{NAME}: queue \d+ tail .*', 'doorbell'),
+    'svm_queue_error': (
+        ENDPOINT, DRIVER, rf'{NAME}: queue \d+ error .*', 'error of a queue'),
+    'svm_ring_descriptor': (
+        PROCESS, ENDPOINT, rf'{NAME}: queue \d+ descriptor .*',
+        'descriptor of a queue'),
+    'svm_ring_complete': (
+        ENDPOINT, PROCESS, rf'{NAME}: queue \d+ descriptor .*',
+        'completion record'),
     'svm_reset': (DRIVER, ENDPOINT, rf'{NAME}: busy \d', 'reset'),
     'pci_svm_dma_open': (ENDPOINT, ATC, rf'{NAME} {PASID}', 'opens a PASID'),
     'pci_svm_dma_close': (ENDPOINT, ATC, rf'{NAME} {PASID}', 'closes it'),
