@@ -67,6 +67,6 @@
 #define SVM_BENCH_TRIM          17  /* give unused memory back to the host */
 #define SVM_BENCH_COPY          18  /* LENGTH bytes from ADDR to ADDR2 */
 #define SVM_BENCH_MEMCPY        19  /* the same in guest memory */
-#define SVM_BENCH_ANSWER        20  /* request; then DATA + i * DATA2 to ADDR2 */
+#define SVM_BENCH_ANSWER        20  /* request, DATA + i * DATA2 to ADDR2 */
 
 #endif /* HW_MISC_SVM_BENCH_H */
