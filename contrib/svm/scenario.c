@@ -40,13 +40,29 @@ static bool inject_failure;
 static bool verbose;
 
 /* Where the processes of a scenario write their verdict and note */
-static int report_fd = STDOUT_FILENO;
+static int report_fd = -1;
+
+/* Without a scenario a person reads it. */
+static void tell(FILE *to, const char *fmt, va_list args)
+{
+    fflush(stdout);
+    if (to == stderr) {
+        fprintf(to, "%s: ", program_invocation_short_name);
+    }
+    vfprintf(to, fmt, args);
+    fputc('\n', to);
+}
 
 static void report(char kind, const char *fmt, va_list args)
 {
     char line[512] = { kind };
-    int n = vsnprintf(line + 1, sizeof(line) - 1, fmt, args);
+    int n;
 
+    if (report_fd < 0) {
+        tell(kind == '!' ? stderr : stdout, fmt, args);
+        return;
+    }
+    n = vsnprintf(line + 1, sizeof(line) - 1, fmt, args);
     if (n > (int)sizeof(line) - 2) {
         n = sizeof(line) - 2;
     }

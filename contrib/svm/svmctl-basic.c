@@ -17,13 +17,13 @@ void svm_run_malloc(void)
 {
     static const size_t sizes[] = { 1, 24, 1000, 5000, 100000, 3000000 };
     const size_t guard = 16;
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
         uint8_t *block = malloc(sizes[i] + 2 * guard);
 
         svm_need(block, "malloc");
-        svm_check_buffer(fd, block + guard, sizes[i], guard);
+        svm_check_buffer(svm, block + guard, sizes[i], guard);
         free(block);
     }
 }
@@ -47,22 +47,22 @@ void svm_run_file_shared(void)
 {
     const size_t size = 16 * PAGE;
     int file = svm_make_file(size);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     uint8_t *copy = malloc(size);
     uint8_t *map;
 
     map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
     svm_need(map != MAP_FAILED && copy, "mmap of a file");
 
-    svm_check_write(fd, map, size);
+    svm_check_write(svm, map, size);
     svm_need(pread(file, copy, size, 0) == (ssize_t)size, "pread");
     svm_check_pattern(copy, size, "the file that the device wrote");
 
     svm_fill_random(copy, size, 1);
     svm_need(pwrite(file, copy, size, 0) == (ssize_t)size, "pwrite");
     svm_check_random(map, size, 1, "the mapped file");
-    svm_check_read(fd, map, size);
-    svm_check_buffer(fd, map + PAGE, size - 2 * PAGE, PAGE);
+    svm_check_read(svm, map, size);
+    svm_check_buffer(svm, map + PAGE, size - 2 * PAGE, PAGE);
 }
 
 /* What the device writes is in the process's copy only. */
@@ -70,7 +70,7 @@ void svm_run_file_private(void)
 {
     const size_t size = 16 * PAGE;
     int file = svm_make_file(size);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     uint8_t *copy = malloc(size);
     uint8_t *map;
 
@@ -81,8 +81,8 @@ void svm_run_file_private(void)
     svm_need(map != MAP_FAILED, "mmap of a file");
 
     /* The device reads pages of the file, then must leave them alone */
-    svm_check_read(fd, map, size);
-    svm_check_write(fd, map + 3 * PAGE, 5 * PAGE);
+    svm_check_read(svm, map, size);
+    svm_check_write(svm, map + 3 * PAGE, 5 * PAGE);
     svm_check_random(map, 3 * PAGE, 1, "the rest of the mapping");
     svm_need(pread(file, copy, size, 0) == (ssize_t)size, "pread");
     svm_check_random(copy, size, 1, "the file behind a private mapping");
@@ -93,13 +93,13 @@ void svm_run_first_touch(void)
 {
     const size_t size = MIB;
     uint8_t *map = svm_map_small(size);
-    int fd = svm_open();
-    uint64_t requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS);
+    struct libsvm *svm = svm_open();
+    uint64_t requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS);
     size_t start = 10 * PAGE + 50;
     size_t length = 100 * PAGE;
     uint8_t *zeros;
 
-    svm_check_write(fd, map + start, length);
+    svm_check_write(svm, map + start, length);
     svm_check_filled(map, start, 0, "untouched memory before the buffer");
     svm_check_filled(map + start + length, size - start - length, 0,
                      "untouched memory after the buffer");
@@ -107,12 +107,12 @@ void svm_run_first_touch(void)
 
     zeros = svm_map(size, PAGE, 0);
     map = svm_map_small(size);
-    if (svm_run(fd, SVM_CMD_READ, map, size, svm_crc(zeros, size), 0) !=
+    if (svm_run(svm, SVM_CMD_READ, map, size, svm_crc(zeros, size), 0) !=
         SVM_STATUS_OK) {
         svm_fail("the device did not read zeros from untouched memory");
     }
     svm_check_filled(map, size, 0, "untouched memory");
-    requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS) - requests;
+    requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS) - requests;
     if (requests < length / PAGE) {
         svm_fail("only %lu page requests for untouched memory", requests);
     }
@@ -122,13 +122,13 @@ void svm_run_first_touch(void)
 void svm_run_unaligned(void)
 {
     static const size_t sizes[] = { 1, 2, 3, 7, 8, 9, 63, 250, 251, 252, 1023 };
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     uint8_t *map = svm_map(4 * PAGE, PAGE, 0);
 
     for (size_t offset = 0; offset < 17; offset++) {
         size_t size = sizes[offset % ARRAY_SIZE(sizes)];
 
-        svm_check_buffer(fd, map + PAGE + offset, size, 300);
+        svm_check_buffer(svm, map + PAGE + offset, size, 300);
     }
 }
 
@@ -136,12 +136,12 @@ void svm_run_page_crossing(void)
 {
     static const size_t before[] = { 1, 7, 100, 4095 };
     static const size_t after[] = { 1, 9, 4096, 4097, 12289 };
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     uint8_t *map = svm_map_small(8 * PAGE);
 
     for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
         for (size_t k = 0; k < ARRAY_SIZE(after); k++) {
-            svm_check_buffer(fd, map + 2 * PAGE - before[i],
+            svm_check_buffer(svm, map + 2 * PAGE - before[i],
                              before[i] + after[k], 300);
         }
     }
@@ -150,27 +150,27 @@ void svm_run_page_crossing(void)
 void svm_run_64_mib(void)
 {
     const size_t size = 64 * MIB;
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     uint8_t *map = svm_map(size + 2 * PAGE, PAGE, 0);
 
-    svm_check_write(fd, map + PAGE + 1, size);
+    svm_check_write(svm, map + PAGE + 1, size);
     svm_check_filled(map, PAGE + 1, 0, "before the buffer");
     svm_check_filled(map + PAGE + 1 + size, PAGE - 1, 0, "after the buffer");
     svm_fill_random(map + PAGE + 1, size, 1);
-    svm_check_read(fd, map + PAGE + 1, size);
+    svm_check_read(svm, map + PAGE + 1, size);
 }
 
 void svm_run_huge_thp(void)
 {
     uint8_t *map = svm_map(4 * MIB, 2 * MIB, 0);
-    int fd = svm_open();
-    uint64_t results = svm_counter(fd, SVM_STAT_ATS_RESULTS);
+    struct libsvm *svm = svm_open();
+    uint64_t results = svm_counter(svm, SVM_STAT_ATS_RESULTS);
 
     svm_need(!madvise(map, 4 * MIB, MADV_HUGEPAGE), "MADV_HUGEPAGE");
     /* The first touch of the device brings in a whole huge page */
-    svm_check_write(fd, map + 2 * MIB - PAGE, 2 * PAGE);
-    svm_check_buffer(fd, map + PAGE, 4 * MIB - 2 * PAGE, PAGE);
-    results = svm_counter(fd, SVM_STAT_ATS_RESULTS) - results;
+    svm_check_write(svm, map + 2 * MIB - PAGE, 2 * PAGE);
+    svm_check_buffer(svm, map + PAGE, 4 * MIB - 2 * PAGE, PAGE);
+    results = svm_counter(svm, SVM_STAT_ATS_RESULTS) - results;
     svm_note("%lu translations for 4 MiB", results);
     if (results > 64) {
         svm_fail("%lu translations for two huge pages", results);
@@ -181,17 +181,17 @@ void svm_run_huge_thp(void)
 static void check_huge(size_t page, size_t n, size_t size)
 {
     uint8_t *map = svm_map_huge(n * page, page);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     /* Untouched by the CPU */
-    svm_check_write(fd, map + page - 1000, 2000);
+    svm_check_write(svm, map + page - 1000, 2000);
 
-    svm_check_buffer(fd, map + PAGE, size, PAGE);
-    svm_check_buffer(fd, map + page / 2 + 3, size, PAGE);
+    svm_check_buffer(svm, map + PAGE, size, PAGE);
+    svm_check_buffer(svm, map + page / 2 + 3, size, PAGE);
     for (size_t i = 1; i < n; i++) {
-        svm_check_buffer(fd, map + i * page - size / 2 - 1, size, PAGE);
+        svm_check_buffer(svm, map + i * page - size / 2 - 1, size, PAGE);
     }
-    svm_check_buffer(fd, map + n * page - PAGE - size, size, PAGE);
+    svm_check_buffer(svm, map + n * page - PAGE - size, size, PAGE);
     svm_unmap(map, n * page);
 }
 
@@ -207,24 +207,24 @@ void svm_run_huge_1g(void)
 }
 
 /* At @addr, with other memory where an address that lost bits would lead */
-static void check_high(int fd, uintptr_t addr)
+static void check_high(struct libsvm *svm, uintptr_t addr)
 {
     const size_t size = 40 * PAGE;
     const size_t guard = 4 * PAGE;
-    uint64_t requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS);
+    uint64_t requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS);
     uint8_t *low = svm_map_at(addr & ((1UL << 46) - 1), size);
     uint8_t *high = svm_map_at(addr, size);
 
     svm_fill(low, size, GUARD_BYTE);
-    svm_check_write(fd, high + 1000, guard);
-    requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS) - requests;
+    svm_check_write(svm, high + 1000, guard);
+    requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS) - requests;
     if (requests < guard / PAGE) {
         svm_fail("only %lu page requests for untouched memory", requests);
     }
-    svm_check_buffer(fd, high + guard, size - 2 * guard, guard);
+    svm_check_buffer(svm, high + guard, size - 2 * guard, guard);
     svm_check_filled(low, size, GUARD_BYTE, "memory at the low address");
     svm_unmap(high, size);
-    svm_check_write_fails(fd, high, size);
+    svm_check_write_fails(svm, high, size);
     svm_check_filled(low, size, GUARD_BYTE, "memory at the low address");
     svm_unmap(low, size);
 }
@@ -232,12 +232,12 @@ static void check_high(int fd, uintptr_t addr)
 /* Above 47 bits, up to the last page that a process can have. */
 void svm_run_high_address(void)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    check_high(fd, (1UL << 47) + 123 * MIB);
-    check_high(fd, (1UL << 48) + 123 * MIB);
-    check_high(fd, (3UL << 52) + 123 * MIB);
-    check_high(fd, (1UL << 56) - 41 * PAGE);
+    check_high(svm, (1UL << 47) + 123 * MIB);
+    check_high(svm, (1UL << 48) + 123 * MIB);
+    check_high(svm, (3UL << 52) + 123 * MIB);
+    check_high(svm, (1UL << 56) - 41 * PAGE);
 }
 
 static void check_group_type(const char *path, const char *type)
@@ -258,12 +258,12 @@ void svm_run_passthrough(void)
 {
     const size_t size = 64 * PAGE;
     uint8_t *map = svm_map_small(size);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     check_group_type("/sys/class/misc/svm0/device/iommu_group/type",
                      "identity");
-    svm_check_write(fd, map + PAGE, size - 2 * PAGE);
-    svm_check_buffer(fd, map + PAGE, size - 2 * PAGE, PAGE);
+    svm_check_write(svm, map + PAGE, size - 2 * PAGE);
+    svm_check_buffer(svm, map + PAGE, size - 2 * PAGE, PAGE);
     svm_unmap(map, size);
-    svm_check_write_fails(fd, map, size);
+    svm_check_write_fails(svm, map, size);
 }

@@ -18,7 +18,7 @@ void svm_run_remap(void)
 {
     const size_t size = 4 * MIB;
     uint8_t *map = svm_map(size, 2 * MIB, 0);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     for (int i = 0; i < 40; i++) {
         bool huge = i & 1;
@@ -26,17 +26,17 @@ void svm_run_remap(void)
 
         svm_unmap(map, size);
         if (i % 4 == 0) {
-            svm_check_write_fails(fd, map + i * PAGE, PAGE);
+            svm_check_write_fails(svm, map + i * PAGE, PAGE);
         }
         svm_need(mmap(map, size, prot, MAP_PRIVATE | MAP_ANONYMOUS |
                       MAP_FIXED_NOREPLACE, -1, 0) == map, "mmap");
         svm_need(!madvise(map, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
                  "madvise");
 
-        svm_check_write(fd, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
+        svm_check_write(svm, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
         svm_check_filled(map, 2 * MIB - 20 * PAGE, 0, "new memory");
         svm_fill_random(map + 2 * MIB - 20 * PAGE, 40 * PAGE, i);
-        svm_check_read(fd, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
+        svm_check_read(svm, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
         svm_check_random(map + 2 * MIB - 20 * PAGE, 40 * PAGE, i,
                          "new memory");
     }
@@ -46,26 +46,26 @@ void svm_run_mprotect(void)
 {
     const size_t size = 16 * PAGE;
     uint8_t *map = svm_map_small(size);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     for (int i = 0; i < 10; i++) {
-        svm_check_write(fd, map, size);
+        svm_check_write(svm, map, size);
         svm_fill_random(map, size, i);
 
         svm_need(!mprotect(map, size, PROT_READ), "mprotect");
-        svm_check_write_fails(fd, map + 15 * PAGE, PAGE);
-        svm_check_write_fails(fd, map, size);
-        svm_check_read(fd, map, size);
+        svm_check_write_fails(svm, map + 15 * PAGE, PAGE);
+        svm_check_write_fails(svm, map, size);
+        svm_check_read(svm, map, size);
         svm_check_random(map, size, i, "the read-only memory");
 
         svm_need(!mprotect(map, size, PROT_NONE), "mprotect");
-        svm_check_write_fails(fd, map, size);
-        svm_check_read_fails(fd, map + 7 * PAGE, 10);
+        svm_check_write_fails(svm, map, size);
+        svm_check_read_fails(svm, map + 7 * PAGE, 10);
 
         svm_need(!mprotect(map, size, PROT_READ | PROT_WRITE), "mprotect");
         svm_check_random(map, size, i, "the memory that is writable again");
     }
-    svm_check_buffer(fd, map + PAGE, size - 2 * PAGE, PAGE);
+    svm_check_buffer(svm, map + PAGE, size - 2 * PAGE, PAGE);
 }
 
 #define SWAP_PAGES ((size_t)512)
@@ -110,7 +110,7 @@ static void swap_out(uint8_t *map)
 }
 
 /* The device finds what went to swap, and that brings it back. */
-static void read_from_swap(int fd, uint8_t *map, uint64_t seed)
+static void read_from_swap(struct libsvm *svm, uint8_t *map, uint64_t seed)
 {
     const size_t size = SWAP_PAGES * PAGE;
     uint8_t crc;
@@ -118,7 +118,7 @@ static void read_from_swap(int fd, uint8_t *map, uint64_t seed)
     svm_fill_random(map, size, seed);
     crc = svm_crc(map, size);
     swap_out(map);
-    if (svm_run(fd, SVM_CMD_READ, map, size, crc, 0) != SVM_STATUS_OK) {
+    if (svm_run(svm, SVM_CMD_READ, map, size, crc, 0) != SVM_STATUS_OK) {
         svm_fail("the device did not find what went to swap");
     }
     if (count_swapped(map)) {
@@ -126,11 +126,12 @@ static void read_from_swap(int fd, uint8_t *map, uint64_t seed)
     }
 }
 
-static void write_and_check_in_swap(int fd, uint8_t *map, const char *what)
+static void write_and_check_in_swap(struct libsvm *svm, uint8_t *map,
+                                    const char *what)
 {
     const size_t size = SWAP_PAGES * PAGE - 200;
 
-    if (svm_run(fd, SVM_CMD_WRITE, map + 100, size, 0, 0) != SVM_STATUS_OK) {
+    if (svm_run(svm, SVM_CMD_WRITE, map + 100, size, 0, 0) != SVM_STATUS_OK) {
         svm_fail("the device could not write %s", what);
     }
     swap_out(map);
@@ -141,17 +142,17 @@ static void write_and_check_in_swap(int fd, uint8_t *map, const char *what)
 void svm_run_swap(void)
 {
     uint8_t *map = svm_map_small(SWAP_PAGES * PAGE);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     for (int i = 0; i < 3; i++) {
-        read_from_swap(fd, map, i);
-        write_and_check_in_swap(fd, map, "pages that it had read from swap");
+        read_from_swap(svm, map, i);
+        write_and_check_in_swap(svm, map, "pages that it had read from swap");
 
         svm_fill_random(map, SWAP_PAGES * PAGE, i);
         swap_out(map);
-        write_and_check_in_swap(fd, map, "pages that were in swap");
+        write_and_check_in_swap(svm, map, "pages that were in swap");
     }
-    svm_check_buffer(fd, map + PAGE, (SWAP_PAGES - 2) * PAGE, PAGE);
+    svm_check_buffer(svm, map + PAGE, (SWAP_PAGES - 2) * PAGE, PAGE);
 }
 
 /*
@@ -160,22 +161,22 @@ void svm_run_swap(void)
  * because all of it is still mapped: the dirty bits that it sets on the way
  * are all that keeps what it wrote.
  */
-static void check_dirty(int fd, size_t align, int advice)
+static void check_dirty(struct libsvm *svm, size_t align, int advice)
 {
     const size_t half = 2 * MIB;
     uint8_t *map = svm_map(2 * half, align, 0);
     uint64_t requests;
 
     svm_need(!madvise(map, 2 * half, advice), "madvise");
-    svm_check_write(fd, map, 2 * half);
+    svm_check_write(svm, map, 2 * half);
     svm_fill_random(map, 2 * half, 1);
     svm_need(!madvise(map, 2 * half, MADV_FREE), "MADV_FREE");
 
-    requests = svm_counter(fd, SVM_STAT_PAGE_REQUESTS);
-    if (svm_run(fd, SVM_CMD_WRITE, map, half, 0, 0) != SVM_STATUS_OK) {
+    requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS);
+    if (svm_run(svm, SVM_CMD_WRITE, map, half, 0, 0) != SVM_STATUS_OK) {
         svm_fail("the device could not write after MADV_FREE");
     }
-    if (svm_counter(fd, SVM_STAT_PAGE_REQUESTS) != requests) {
+    if (svm_counter(svm, SVM_STAT_PAGE_REQUESTS) != requests) {
         svm_fail("page requests for memory that is mapped");
     }
     for (int cpu = 0; cpu < sysconf(_SC_NPROCESSORS_ONLN); cpu++) {
@@ -191,8 +192,8 @@ static void check_dirty(int fd, size_t align, int advice)
 
 void svm_run_dirty(void)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    check_dirty(fd, PAGE, MADV_NOHUGEPAGE);
-    check_dirty(fd, 2 * MIB, MADV_HUGEPAGE);
+    check_dirty(svm, PAGE, MADV_NOHUGEPAGE);
+    check_dirty(svm, 2 * MIB, MADV_HUGEPAGE);
 }

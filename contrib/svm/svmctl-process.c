@@ -7,10 +7,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/wait.h>
@@ -23,13 +21,15 @@ void svm_run_two_devices(void)
 {
     const size_t size = MIB;
     uint8_t *map = svm_map_small(size);
-    int fd[2] = { svm_open_path("/dev/svm0"), svm_open_path("/dev/svm1") };
+    struct libsvm *svm[2] = {
+        svm_open_path("/dev/svm0"), svm_open_path("/dev/svm1")
+    };
 
     for (int i = 0; i < 10; i++) {
-        svm_submit(fd[0], SVM_CMD_WRITE, map, size / 2, 0, 0);
-        svm_submit(fd[1], SVM_CMD_WRITE, map + size / 2, size / 2, 0, 0);
-        if (svm_wait(fd[0]) != SVM_STATUS_OK ||
-            svm_wait(fd[1]) != SVM_STATUS_OK) {
+        svm_submit(svm[0], SVM_CMD_WRITE, map, size / 2, 0, 0);
+        svm_submit(svm[1], SVM_CMD_WRITE, map + size / 2, size / 2, 0, 0);
+        if (svm_wait(svm[0]) != SVM_STATUS_OK ||
+            svm_wait(svm[1]) != SVM_STATUS_OK) {
             svm_fail("a device could not write its half of the buffer");
         }
         svm_check_pattern(map, size / 2, "the first device's half");
@@ -39,50 +39,8 @@ void svm_run_two_devices(void)
         /* Both must forget these pages */
         svm_need(!madvise(map, size, MADV_DONTNEED), "MADV_DONTNEED");
         svm_fill_random(map, size, i);
-        svm_check_read(fd[0], map, size);
-        svm_check_read(fd[1], map, size);
-    }
-}
-
-/* A pair of pipes, for two processes that wait for each other */
-struct meeting {
-    int to_child[2];
-    int to_parent[2];
-};
-
-static void meeting_init(struct meeting *m)
-{
-    svm_need(!pipe(m->to_child) && !pipe(m->to_parent), "pipe");
-}
-
-static void meeting_signal(int ends[2])
-{
-    svm_need(write(ends[1], "", 1) == 1, "telling another process");
-}
-
-static void meeting_wait(int ends[2])
-{
-    char byte;
-
-    svm_need(read(ends[0], &byte, 1) == 1, "hearing from another process");
-}
-
-static pid_t start_child(void)
-{
-    pid_t pid = fork();
-
-    svm_need(pid >= 0, "fork");
-    return pid;
-}
-
-/* The child has said why, if it failed. */
-static void join_child(pid_t pid)
-{
-    int status;
-
-    svm_need(waitpid(pid, &status, 0) == pid, "waitpid");
-    if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-        svm_fail("a child process ended with status 0x%x", status);
+        svm_check_read(svm[0], map, size);
+        svm_check_read(svm[1], map, size);
     }
 }
 
@@ -90,54 +48,54 @@ static void join_child(pid_t pid)
  * Copy on write with the device on both sides: the parent's writes the second
  * half of the buffer, then the child's the first half.
  */
-static void fork_child(struct meeting *m, uint8_t *map, size_t half)
+static void fork_child(struct svm_meeting *m, uint8_t *map, size_t half)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    meeting_wait(m->to_child);
+    svm_meeting_wait(m->to_child);
     svm_check_random(map, 2 * half, 1, "the child's memory");
-    svm_check_read(fd, map, 2 * half);
-    svm_check_write(fd, map, half);
+    svm_check_read(svm, map, 2 * half);
+    svm_check_write(svm, map, half);
     svm_fill_random(map, half, 2);
-    meeting_signal(m->to_parent);
+    svm_meeting_signal(m->to_parent);
 
-    meeting_wait(m->to_child);
+    svm_meeting_wait(m->to_child);
     svm_check_random(map, half, 2, "the child's half");
-    svm_check_read(fd, map, 2 * half);
+    svm_check_read(svm, map, 2 * half);
     _exit(0);
 }
 
-static void check_fork(int fd, bool huge)
+static void check_fork(struct libsvm *svm, bool huge)
 {
     const size_t half = 2 * MIB;
     uint8_t *map = svm_map(2 * half, 2 * MIB, 0);
     uint8_t *copy = malloc(2 * half);
-    struct meeting m;
+    struct svm_meeting m;
     pid_t child;
 
     svm_need(copy, "malloc");
     svm_need(!madvise(map, 2 * half, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
              "madvise");
-    meeting_init(&m);
+    svm_meeting_init(&m);
 
     /* The device may write all of it before the fork, and knows that */
-    svm_check_write(fd, map, 2 * half);
+    svm_check_write(svm, map, 2 * half);
     svm_fill_random(map, 2 * half, 1);
     svm_fill_random(copy, 2 * half, 1);
-    child = start_child();
+    child = svm_start_child();
     if (!child) {
         fork_child(&m, map, half);
     }
-    svm_check_write(fd, map + half, half);
-    meeting_signal(m.to_child);
-    meeting_wait(m.to_parent);
+    svm_check_write(svm, map + half, half);
+    svm_meeting_signal(m.to_child);
+    svm_meeting_wait(m.to_parent);
 
     svm_check_random(map, half, 1, "the parent's half");
     svm_check_pattern(map + half, half, "what the parent's device wrote");
-    svm_check_read(fd, map, 2 * half);
-    svm_check_write(fd, map, half);
-    meeting_signal(m.to_child);
-    join_child(child);
+    svm_check_read(svm, map, 2 * half);
+    svm_check_write(svm, map, half);
+    svm_meeting_signal(m.to_child);
+    svm_join_child(child);
     svm_check_pattern(map, half, "what the parent's device wrote last");
     svm_unmap(map, 2 * half);
     free(copy);
@@ -145,18 +103,18 @@ static void check_fork(int fd, bool huge)
 
 void svm_run_fork(void)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    check_fork(fd, false);
-    check_fork(fd, true);
+    check_fork(svm, false);
+    check_fork(svm, true);
 }
 
 #define PROCESSES 10
 
 /* What ten processes and their parent share */
 struct crowd {
-    struct meeting bound;
-    struct meeting worked;
+    struct svm_meeting bound;
+    struct svm_meeting worked;
     uint32_t pasid[PROCESSES];
 };
 
@@ -166,25 +124,25 @@ static struct crowd *crowd_new(void)
                                MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
     svm_need(crowd != MAP_FAILED, "mmap");
-    meeting_init(&crowd->bound);
-    meeting_init(&crowd->worked);
+    svm_meeting_init(&crowd->bound);
+    svm_meeting_init(&crowd->worked);
     return crowd;
 }
 
 /* One of them: here, and going on when all of them are. */
-static void crowd_wait(struct meeting *m)
+static void crowd_wait(struct svm_meeting *m)
 {
-    meeting_signal(m->to_parent);
-    meeting_wait(m->to_child);
+    svm_meeting_signal(m->to_parent);
+    svm_meeting_wait(m->to_child);
 }
 
-static void crowd_gather(struct meeting *m)
+static void crowd_gather(struct svm_meeting *m)
 {
     for (int i = 0; i < PROCESSES; i++) {
-        meeting_wait(m->to_parent);
+        svm_meeting_wait(m->to_parent);
     }
     for (int i = 0; i < PROCESSES; i++) {
-        meeting_signal(m->to_child);
+        svm_meeting_signal(m->to_child);
     }
 }
 
@@ -196,21 +154,21 @@ static void crowd_gather(struct meeting *m)
 static void crowd_child(struct crowd *crowd, int i, uint8_t *map, size_t half)
 {
     const size_t length = half - (i + 1) * 100;
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    crowd->pasid[i] = svm_pasid(fd);
+    crowd->pasid[i] = svm_pasid(svm);
     crowd_wait(&crowd->bound);
     for (int round = 0; round < 20; round++) {
         uint64_t seed = i * 1000 + round;
 
         svm_fill_random(map + half, half, seed);
-        svm_check_read(fd, map, 2 * half);
-        svm_check_write(fd, map, length);
+        svm_check_read(svm, map, 2 * half);
+        svm_check_write(svm, map, length);
         svm_check_random(map + half, half, seed, "this process's half");
     }
     crowd_wait(&crowd->worked);
     svm_check_pattern(map, length, "what the device wrote for this process");
-    svm_check_read(fd, map, 2 * half);
+    svm_check_read(svm, map, 2 * half);
     _exit(0);
 }
 
@@ -238,10 +196,10 @@ void svm_run_ten_processes(void)
     uint8_t *map = svm_map_small(2 * half);
     struct crowd *crowd = crowd_new();
     pid_t children[PROCESSES];
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     for (int i = 0; i < PROCESSES; i++) {
-        children[i] = start_child();
+        children[i] = svm_start_child();
         if (!children[i]) {
             crowd_child(crowd, i, map, half);
         }
@@ -250,10 +208,10 @@ void svm_run_ten_processes(void)
     check_pasids_differ(crowd->pasid);
     crowd_gather(&crowd->worked);
     for (int i = 0; i < PROCESSES; i++) {
-        join_child(children[i]);
+        svm_join_child(children[i]);
     }
     svm_check_filled(map, 2 * half, 0, "the memory of the processes' parent");
-    svm_check_health(fd);
+    svm_check_health(svm);
 }
 
 static volatile sig_atomic_t signals;
@@ -271,11 +229,11 @@ void svm_run_signals(void)
     const struct sigaction action = { .sa_handler = count_signal };
     const size_t size = 16 * MIB;
     uint8_t *map = svm_map_small(size);
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
     svm_need(!sigaction(SIGALRM, &action, NULL), "sigaction");
     svm_need(!setitimer(ITIMER_REAL, &often, NULL), "setitimer");
-    svm_check_write(fd, map, size);
+    svm_check_write(svm, map, size);
     svm_need(!setitimer(ITIMER_REAL, &never, NULL), "setitimer");
     if (!signals) {
         svm_fail("no signal arrived");
@@ -283,17 +241,13 @@ void svm_run_signals(void)
     svm_note("%d signals", (int)signals);
 }
 
-/* Memory larger than the device can write before somebody looks */
-#define LONG_SIZE (256 * MIB)
-
-/* Start a long command on untouched memory and see the device work on it. */
-static uint8_t *start_long_command(int fd)
+uint8_t *svm_start_long_command(struct libsvm *svm)
 {
-    uint8_t *map = svm_map_small(LONG_SIZE);
-    uint64_t bytes = svm_counter(fd, SVM_STAT_BYTES_WRITTEN);
+    uint8_t *map = svm_map_small(SVM_LONG_SIZE);
+    uint64_t bytes = svm_counter(svm, SVM_STAT_BYTES_WRITTEN);
 
-    svm_submit(fd, SVM_CMD_WRITE, map, LONG_SIZE, 0, 0);
-    while (svm_counter(fd, SVM_STAT_BYTES_WRITTEN) == bytes) {
+    svm_submit(svm, SVM_CMD_WRITE, map, SVM_LONG_SIZE, 0, 0);
+    while (svm_counter(svm, SVM_STAT_BYTES_WRITTEN) == bytes) {
         usleep(100);
     }
     return map;
@@ -315,12 +269,12 @@ static int count_bridges(const char *misc)
 }
 
 /* Until the device has written more, in the command that it is at */
-static void await_progress(int fd, uint64_t commands)
+static void await_progress(struct libsvm *svm, uint64_t commands)
 {
-    uint64_t bytes = svm_counter(fd, SVM_STAT_BYTES_WRITTEN);
+    uint64_t bytes = svm_counter(svm, SVM_STAT_BYTES_WRITTEN);
 
-    while (svm_counter(fd, SVM_STAT_BYTES_WRITTEN) < bytes + MIB) {
-        if (svm_counter(fd, SVM_STAT_COMMANDS) != commands) {
+    while (svm_counter(svm, SVM_STAT_BYTES_WRITTEN) < bytes + MIB) {
+        if (svm_counter(svm, SVM_STAT_COMMANDS) != commands) {
             svm_fail("a device did not work while the other one did");
         }
         usleep(100);
@@ -330,7 +284,9 @@ static void await_progress(int fd, uint64_t commands)
 /* An endpoint of the root complex and one behind a port, for one process. */
 void svm_run_two_endpoints(void)
 {
-    int fd[2] = { svm_open_path("/dev/svm0"), svm_open_path("/dev/svm1") };
+    struct libsvm *svm[2] = {
+        svm_open_path("/dev/svm0"), svm_open_path("/dev/svm1")
+    };
     uint64_t commands[2];
     uint8_t *map[2];
 
@@ -338,113 +294,103 @@ void svm_run_two_endpoints(void)
         count_bridges("/sys/class/misc/svm1/device") != 1) {
         svm_fail("the devices are not where they should be");
     }
-    if (svm_pasid(fd[0]) != svm_pasid(fd[1])) {
+    if (svm_pasid(svm[0]) != svm_pasid(svm[1])) {
         svm_fail("the devices know the process by different PASIDs");
     }
     for (int i = 0; i < 2; i++) {
-        commands[i] = svm_counter(fd[i], SVM_STAT_COMMANDS);
-        map[i] = start_long_command(fd[i]);
+        commands[i] = svm_counter(svm[i], SVM_STAT_COMMANDS);
+        map[i] = svm_start_long_command(svm[i]);
     }
-    await_progress(fd[0], commands[0]);
-    await_progress(fd[1], commands[1]);
-    if (svm_counter(fd[0], SVM_STAT_COMMANDS) != commands[0]) {
+    await_progress(svm[0], commands[0]);
+    await_progress(svm[1], commands[1]);
+    if (svm_counter(svm[0], SVM_STAT_COMMANDS) != commands[0]) {
         svm_fail("the devices did not work at once");
     }
 
     /* What one of them loses is nothing to the other one */
-    svm_unmap(map[0], LONG_SIZE);
-    if (svm_wait(fd[0]) != SVM_STATUS_FAILED) {
+    svm_unmap(map[0], SVM_LONG_SIZE);
+    if (svm_wait(svm[0]) != SVM_STATUS_FAILED) {
         svm_fail("a command outlived its memory");
     }
-    await_progress(fd[1], commands[1]);
+    await_progress(svm[1], commands[1]);
     svm_check_pattern(map[1], MIB, "what the other device wrote");
-    close(fd[1]);
-    svm_check_health(fd[0]);
+    libsvm_close(svm[1]);
+    svm_check_health(svm[0]);
 }
 
 /* Closing the file ends the command, and no byte arrives after that. */
 void svm_run_close(void)
 {
-    int watch = svm_open();
+    struct libsvm *watch = svm_open();
 
     for (int i = 0; i < 5; i++) {
         uint64_t failures = svm_counter(watch, SVM_STAT_FAILURES);
-        int fd = svm_open();
-        uint8_t *map = start_long_command(fd);
+        struct libsvm *svm = svm_open();
+        uint8_t *map = svm_start_long_command(svm);
 
-        close(fd);
+        libsvm_close(svm);
         svm_fill(map, 8 * MIB, GUARD_BYTE);
         if (svm_counter(watch, SVM_STAT_FAILURES) != failures + 1) {
             svm_fail("the command did not fail when its file was closed");
         }
         svm_check_filled(map, 8 * MIB, GUARD_BYTE, "after close");
-        svm_unmap(map, LONG_SIZE);
+        svm_unmap(map, SVM_LONG_SIZE);
     }
     svm_check_health(watch);
-}
-
-static void tell_driver(const char *what, const char *function)
-{
-    char path[64];
-    FILE *file;
-
-    snprintf(path, sizeof(path), "/sys/bus/pci/drivers/svm/%s", what);
-    file = fopen(path, "w");
-    svm_need(file && fputs(function, file) >= 0 && !fclose(file), path);
 }
 
 /* The driver leaves the device while it works for an open file. */
 void svm_run_unbind(void)
 {
-    struct svm_command cmd = { .op = SVM_CMD_WRITE };
-    int fd = svm_open_path("/dev/svm1");
-    char *link = realpath("/sys/class/misc/svm1/device", NULL);
-    const char *function = link ? strrchr(link, '/') + 1 : NULL;
+    const struct svm_command cmd = { .op = SVM_CMD_WRITE };
+    struct libsvm *svm = svm_open_path("/dev/svm1");
+    char *function = svm_pci_function("svm1");
     uint8_t *map;
+    int ret;
 
-    svm_need(function, "/sys/class/misc/svm1/device");
-    map = start_long_command(fd);
-    tell_driver("unbind", function);
+    map = svm_start_long_command(svm);
+    svm_tell_sysfs("/sys/bus/pci/drivers/svm/unbind", function);
     svm_fill(map, 8 * MIB, GUARD_BYTE);
-    if (svm_wait(fd) != SVM_STATUS_FAILED) {
+    if (svm_wait(svm) != SVM_STATUS_FAILED) {
         svm_fail("the command did not fail when the driver left");
     }
-    if (!ioctl(fd, SVM_IOC_SUBMIT, &cmd) || errno != ENODEV) {
-        svm_fail("a command without a driver: %s", strerror(errno));
+    ret = libsvm_command_submit(svm, &cmd);
+    if (ret != -ENODEV) {
+        svm_fail("a command without a driver: %s", libsvm_strerror(ret));
     }
     svm_check_filled(map, 8 * MIB, GUARD_BYTE, "after the driver left");
 
     /* The open file has kept the name */
-    close(fd);
-    tell_driver("bind", function);
+    libsvm_close(svm);
+    svm_tell_sysfs("/sys/bus/pci/drivers/svm/bind", function);
     svm_check_health(svm_open_path("/dev/svm1"));
-    free(link);
+    free(function);
 }
 
 /* Works on its memory when it ends: by itself, or because it is killed. */
-static void exit_child(struct meeting *m, bool killed)
+static void exit_child(struct svm_meeting *m, bool killed)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
 
-    start_long_command(fd);
+    svm_start_long_command(svm);
     if (!killed) {
         _exit(0);
     }
-    meeting_signal(m->to_parent);
-    svm_wait(fd);
+    svm_meeting_signal(m->to_parent);
+    svm_wait(svm);
     svm_fail("the command ended before the process was killed");
 }
 
-static void exit_once(struct meeting *m, bool killed)
+static void exit_once(struct svm_meeting *m, bool killed)
 {
-    pid_t child = start_child();
+    pid_t child = svm_start_child();
     int status;
 
     if (!child) {
         exit_child(m, killed);
     }
     if (killed) {
-        meeting_wait(m->to_parent);
+        svm_meeting_wait(m->to_parent);
         kill(child, SIGKILL);
     }
     svm_need(waitpid(child, &status, 0) == child, "waitpid");
@@ -455,18 +401,18 @@ static void exit_once(struct meeting *m, bool killed)
 
 void svm_run_exit(void)
 {
-    struct meeting m;
-    int fd = svm_open();
+    struct svm_meeting m;
+    struct libsvm *svm = svm_open();
 
-    meeting_init(&m);
+    svm_meeting_init(&m);
     for (int i = 0; i < 20; i++) {
-        uint64_t failures = svm_counter(fd, SVM_STAT_FAILURES);
+        uint64_t failures = svm_counter(svm, SVM_STAT_FAILURES);
 
         exit_once(&m, i & 1);
-        if (svm_counter(fd, SVM_STAT_FAILURES) != failures + 1) {
+        if (svm_counter(svm, SVM_STAT_FAILURES) != failures + 1) {
             svm_fail("process %d: the device was not at work when it ended",
                      i);
         }
-        svm_check_health(fd);
+        svm_check_health(svm);
     }
 }

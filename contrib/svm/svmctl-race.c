@@ -34,7 +34,7 @@
 #define COMPARE_EVERY 32
 
 struct race {
-    int fd;
+    struct libsvm *svm;
     int flags;          /* MAP_* of both mappings */
     int advice;         /* MADV_* of both mappings, or 0 */
     uint8_t *range;     /* where the device writes, while it is mapped */
@@ -56,7 +56,7 @@ static void *keep_writing(void *opaque)
     unsigned failures = 0;
 
     while (!atomic_load(&r->stop)) {
-        if (svm_run(r->fd, SVM_CMD_WRITE, r->range, RANGE_SIZE, 0, 0) ==
+        if (svm_run(r->svm, SVM_CMD_WRITE, r->range, RANGE_SIZE, 0, 0) ==
             SVM_STATUS_OK) {
             failures = 0;
         } else if (++failures % TRIES == 0) {
@@ -87,7 +87,7 @@ static void reserve(uint8_t *at)
 /* The commands go to the range only: bytes written are bytes written there. */
 static void wait_for_bytes(struct race *r, uint64_t target)
 {
-    while (svm_counter(r->fd, SVM_STAT_BYTES_WRITTEN) < target) {
+    while (svm_counter(r->svm, SVM_STAT_BYTES_WRITTEN) < target) {
         usleep(50);
     }
 }
@@ -100,7 +100,7 @@ static void wait_for_bytes(struct race *r, uint64_t target)
  */
 static void map_range(struct race *r, unsigned round)
 {
-    uint64_t bytes = svm_counter(r->fd, SVM_STAT_BYTES_WRITTEN);
+    uint64_t bytes = svm_counter(r->svm, SVM_STAT_BYTES_WRITTEN);
 
     map_at(r, r->range);
     if (round & 1) {
@@ -117,14 +117,14 @@ static void map_range(struct race *r, unsigned round)
 
 static void take_range_away(struct race *r, unsigned round)
 {
-    uint64_t bytes = svm_counter(r->fd, SVM_STAT_BYTES_WRITTEN);
+    uint64_t bytes = svm_counter(r->svm, SVM_STAT_BYTES_WRITTEN);
 
     if (round % 4 < 2) {
         svm_unmap(r->range, RANGE_SIZE);
     } else {
         reserve(r->range);
     }
-    r->overlaps += svm_counter(r->fd, SVM_STAT_BYTES_WRITTEN) != bytes;
+    r->overlaps += svm_counter(r->svm, SVM_STAT_BYTES_WRITTEN) != bytes;
 }
 
 static void check_other(struct race *r, size_t size)
@@ -215,7 +215,7 @@ static void check_race_was_one(struct race *r)
 static void race(int flags, int advice)
 {
     struct race r = {
-        .fd = svm_open(),
+        .svm = svm_open(),
         .flags = flags,
         .advice = advice,
         .range = svm_map(RANGE_SIZE, 2 * MIB, 0),

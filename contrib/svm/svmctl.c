@@ -52,6 +52,31 @@ static const struct scenario scenarios[] = {
     { "close", svm_run_close, "close() while the device works" },
     { "unbind", svm_run_unbind, "the driver leaves while the device works" },
     { "exit", svm_run_exit, "20 processes that end while the device works" },
+    { "queue-ops", svm_run_queue_ops, "each operation of a queue" },
+    { "queue-errors", svm_run_queue_errors,
+      "operations that fail: where, and what else" },
+    { "queue-ring", svm_run_queue_ring,
+      "rings: full, bad doorbells, and taken away" },
+    { "queue-control", svm_run_queue_control, "abort, drain, enable" },
+    { "queue-command", svm_run_queue_command,
+      "a queue and a command at work" },
+    { "queue-many", svm_run_queue_many, "all queues of a device at once" },
+    { "queue-peer", svm_run_queue_peer,
+      "copies between two processes, as far as granted" },
+    { "queue-fork", svm_run_queue_fork, "a child without its parent's queue" },
+    { "queue-exec", svm_run_queue_exec, "exec() while a queue works" },
+    { "queue-exit", svm_run_queue_exit,
+      "20 processes that end while a queue works" },
+    { "queue-unbind", svm_run_queue_unbind,
+      "the driver leaves while a queue works" },
+    { "queue-reset", svm_run_queue_reset, "a reset while a queue works" },
+    { "queue-remove", svm_run_queue_remove,
+      "the function is removed while a queue works" },
+    { "tools", svm_run_tools, "copy, crc, bench and status" },
+    { "stress-brief", svm_run_stress_brief,
+      "8 processes with queues, 5 seconds" },
+    { "stress", svm_run_stress,
+      "64 processes with queues, two minutes" },
     { "race-4k", svm_run_race_4k, "the device against munmap(), 4 KiB pages" },
     { "race-thp", svm_run_race_thp,
       "the device against munmap(), transparent huge pages" },
@@ -60,7 +85,7 @@ static const struct scenario scenarios[] = {
 };
 
 /* Open while a scenario runs, so that its end leaves the device as it was */
-static int watch;
+static struct libsvm *watch;
 
 static void before_scenario(uint64_t *counters)
 {
@@ -71,7 +96,7 @@ static void before_scenario(uint64_t *counters)
 static void after_scenario(uint64_t *counters)
 {
     svm_read_counters(watch, counters);
-    close(watch);
+    libsvm_close(watch);
 }
 
 static void check_health(void)
@@ -91,29 +116,22 @@ static const struct scenario_suite suite = {
 static int usage(int status)
 {
     fprintf(status ? stderr : stdout,
-            "usage: svmctl status                 print the device's counters\n"
+            "usage: svmctl status                 print the device's counters and queues\n"
             "       svmctl write [SIZE]           have the device write a buffer\n"
             "       svmctl read [SIZE]            have the device read a buffer\n"
+            "       svmctl copy FILE FILE         have a queue copy a file\n"
+            "       svmctl crc FILE...            have a queue compute CRCs\n"
+            "       svmctl bench [SECONDS]        how fast is a queue? (0.5 each)\n"
+            "       svmctl stress [PROCESSES [SECONDS [SEED]]]\n"
+            "                                     queues on memory that changes (64 120 1)\n"
             SCENARIO_USAGE("svmctl")
-            "SVM_DEVICE names the device, by default /dev/svm0.\n");
+            "SVM_DEVICE names the device, by default " LIBSVM_DEVICE ".\n");
     return status;
-}
-
-static int do_status(void)
-{
-    uint64_t counters[SCENARIO_COUNTERS];
-
-    svm_read_counters(svm_open(), counters);
-    for (int i = 0; i < SCENARIO_COUNTERS; i++) {
-        printf("%-14s %llu\n", scenario_counter_name(i),
-               (unsigned long long)counters[i]);
-    }
-    return 0;
 }
 
 static int do_command(uint32_t op, const char *size_arg)
 {
-    int fd = svm_open();
+    struct libsvm *svm = svm_open();
     size_t size = MIB;
     double start;
     uint8_t *buf;
@@ -125,15 +143,51 @@ static int do_command(uint32_t op, const char *size_arg)
     svm_need(buf, "malloc");
     start = svm_seconds();
     if (op == SVM_CMD_WRITE) {
-        svm_check_write(fd, buf, size);
+        svm_check_write(svm, buf, size);
     } else {
         svm_fill_random(buf, size, 1);
         start = svm_seconds();
-        svm_check_read(fd, buf, size);
+        svm_check_read(svm, buf, size);
     }
     printf("%zu bytes, right, in %.1f ms\n", size,
            (svm_seconds() - start) * 1000);
     free(buf);
+    return 0;
+}
+
+static int do_bench(const char *seconds_arg)
+{
+    double seconds = 0.5;
+
+    if (seconds_arg && (sscanf(seconds_arg, "%lf", &seconds) != 1 ||
+                        seconds <= 0)) {
+        return usage(2);
+    }
+    svm_bench(seconds);
+    return 0;
+}
+
+static int do_stress(int argc, char **argv)
+{
+    unsigned long values[] = { SVM_QUEUES, 120, 1 };
+
+    for (int i = 0; i < argc; i++) {
+        if (sscanf(argv[i], "%lu", &values[i]) != 1) {
+            return usage(2);
+        }
+    }
+    if (!values[0] || values[0] > SVM_QUEUES) {
+        return usage(2);
+    }
+    svm_stress(values[0], values[1], values[2]);
+    return 0;
+}
+
+static int do_crc(int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        svm_crc_file(argv[i]);
+    }
     return 0;
 }
 
@@ -144,11 +198,21 @@ int main(int argc, char **argv)
     if (!strcmp(command, "scenario")) {
         return scenario_main(&suite, argc - 1, argv + 1);
     } else if (!strcmp(command, "status") && argc == 2) {
-        return do_status();
+        svm_print_status();
+        return 0;
     } else if (!strcmp(command, "write") && argc <= 3) {
         return do_command(SVM_CMD_WRITE, argv[2]);
     } else if (!strcmp(command, "read") && argc <= 3) {
         return do_command(SVM_CMD_READ, argv[2]);
+    } else if (!strcmp(command, "copy") && argc == 4) {
+        svm_copy_file(argv[2], argv[3]);
+        return 0;
+    } else if (!strcmp(command, "crc") && argc > 2) {
+        return do_crc(argc - 2, argv + 2);
+    } else if (!strcmp(command, "bench") && argc <= 3) {
+        return do_bench(argv[2]);
+    } else if (!strcmp(command, "stress") && argc <= 5) {
+        return do_stress(argc - 2, argv + 2);
     }
     return usage(!strcmp(command, "--help") || !strcmp(command, "help") ?
                  0 : 2);

@@ -7,53 +7,124 @@
 #ifndef SVMCTL_H
 #define SVMCTL_H
 
+#include <sys/types.h>
+
+#include "libsvm/libsvm.h"
 #include "scenario.h"
-#include "svm_uapi.h"
 
 /* svmctl-device.c: the device */
 
+/* Fails the scenario, or the command, if @ret is an error of libsvm. */
+void svm_need_ok(int ret, const char *what);
+
 /* Open the device and bind this process's address space to it. */
-int svm_open(void);
+struct libsvm *svm_open(void);
 
 /* The same, for a certain device. */
-int svm_open_path(const char *path);
+struct libsvm *svm_open_path(const char *path);
 
 /* Start a command, and wait for its end: SVM_STATUS_*. */
-void svm_submit(int fd, uint32_t op, const void *addr, size_t size,
+void svm_submit(struct libsvm *svm, uint32_t op, const void *addr, size_t size,
                 uint8_t crc, uint32_t options);
-uint64_t svm_wait(int fd);
-uint64_t svm_run(int fd, uint32_t op, const void *addr, size_t size,
+uint64_t svm_wait(struct libsvm *svm);
+uint64_t svm_run(struct libsvm *svm, uint32_t op, const void *addr, size_t size,
                  uint8_t crc, uint32_t options);
 
 /* All SCENARIO_COUNTERS of them */
-void svm_read_counters(int fd, uint64_t *values);
+void svm_read_counters(struct libsvm *svm, uint64_t *values);
 
 /* One counter, by its register: SVM_STAT_* */
-uint64_t svm_counter(int fd, unsigned reg);
+uint64_t svm_counter(struct libsvm *svm, unsigned reg);
 
 /* The PASID of this process, as the device knows it */
-uint32_t svm_pasid(int fd);
+uint32_t svm_pasid(struct libsvm *svm);
 
 /* The device writes, and exactly its pattern arrives. */
-void svm_check_write(int fd, uint8_t *buf, size_t size);
+void svm_check_write(struct libsvm *svm, uint8_t *buf, size_t size);
 
 /* The device finds what the CPU sees, and a wrong CRC fails. */
-void svm_check_read(int fd, const uint8_t *buf, size_t size);
+void svm_check_read(struct libsvm *svm, const uint8_t *buf, size_t size);
 
 /* The command fails. */
-void svm_check_write_fails(int fd, void *addr, size_t size);
+void svm_check_write_fails(struct libsvm *svm, void *addr, size_t size);
 
 /* The command fails without a byte read. Nobody else uses the device. */
-void svm_check_read_fails(int fd, const void *addr, size_t size);
+void svm_check_read_fails(struct libsvm *svm, const void *addr, size_t size);
 
 /*
  * Both directions with random data, with @guard bytes on each side of the
  * buffer, which must be the caller's to overwrite, unharmed.
  */
-void svm_check_buffer(int fd, uint8_t *buf, size_t size, size_t guard);
+void svm_check_buffer(struct libsvm *svm, uint8_t *buf, size_t size,
+                      size_t guard);
 
 /* Ordinary memory still works. */
-void svm_check_health(int fd);
+void svm_check_health(struct libsvm *svm);
+
+/* Memory larger than the device can write before somebody looks */
+#define SVM_LONG_SIZE (256 * MIB)
+
+/* Start a long command on untouched memory and see the device work on it. */
+uint8_t *svm_start_long_command(struct libsvm *svm);
+
+/* svmctl-queue.c: queues */
+
+struct libsvm_queue *svm_queue_open(struct libsvm *svm, unsigned size);
+
+/* Map the doorbell of a queue. */
+uint32_t *svm_map_doorbell(struct libsvm *svm, unsigned number);
+
+/* Run an operation, or wait for one; whatever becomes of it. */
+struct svm_record svm_queue_run(struct libsvm_queue *queue,
+                                const struct libsvm_op *op);
+struct svm_record svm_queue_wait(struct libsvm_queue *queue, uint64_t ticket);
+
+/* The device fills a buffer, and exactly that arrives. */
+void svm_queue_fill(struct libsvm_queue *queue, uint8_t *buf, size_t size,
+                    uint64_t arg);
+
+/* The device finds what the CPU sees. */
+void svm_queue_crc(struct libsvm_queue *queue, const uint8_t *buf,
+                   size_t size);
+
+/* Start a fill of SVM_LONG_SIZE bytes, and see the queue at work on it. */
+uint8_t *svm_queue_start_long(struct libsvm_queue *queue, uint64_t *ticket);
+
+/* svmctl-stress.c, svmctl-tools.c: commands; they print what they have done */
+
+/* @processes of them for @seconds; the same @seed does the same again. */
+void svm_stress(unsigned processes, unsigned seconds, uint64_t seed);
+
+void svm_copy_file(const char *from, const char *to);
+uint8_t svm_crc_file(const char *path);
+
+/* @seconds for each line */
+void svm_bench(double seconds);
+
+void svm_print_status(void);
+
+/* svmctl-helper.c: processes that wait for each other, and sysfs */
+
+/* A pair of pipes, for two processes that wait for each other */
+struct svm_meeting {
+    int to_child[2];
+    int to_parent[2];
+};
+
+void svm_meeting_init(struct svm_meeting *m);
+void svm_meeting_signal(int ends[2]);
+void svm_meeting_wait(int ends[2]);
+
+pid_t svm_start_child(void);
+
+/* The child has said why, if it failed. */
+void svm_join_child(pid_t pid);
+
+/* Address of the function behind a device, "svm1"; to be freed */
+char *svm_pci_function(const char *misc);
+
+/* Write @what to a file of sysfs. */
+void svm_tell_sysfs(const char *path, const char *what);
 
 /* The scenarios */
 
@@ -101,5 +172,29 @@ void svm_run_exit(void);
 void svm_run_race_4k(void);
 void svm_run_race_thp(void);
 void svm_run_race_2m(void);
+
+/* svmctl-queue.c: operations, errors, states */
+void svm_run_queue_ops(void);
+void svm_run_queue_errors(void);
+void svm_run_queue_ring(void);
+void svm_run_queue_control(void);
+void svm_run_queue_command(void);
+void svm_run_queue_many(void);
+
+/* svmctl-life.c: queues, and processes and drivers that come and go */
+void svm_run_queue_peer(void);
+void svm_run_queue_fork(void);
+void svm_run_queue_exec(void);
+void svm_run_queue_exit(void);
+void svm_run_queue_unbind(void);
+void svm_run_queue_reset(void);
+void svm_run_queue_remove(void);
+
+/* svmctl-stress.c: many processes, whose memory changes meanwhile */
+void svm_run_stress(void);
+void svm_run_stress_brief(void);
+
+/* svmctl-tools.c: the commands */
+void svm_run_tools(void);
 
 #endif /* SVMCTL_H */
