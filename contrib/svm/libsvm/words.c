@@ -58,6 +58,7 @@ const char *libsvm_status_name(unsigned status)
         [SVM_CPL_CANCELLED] = "cancelled",
         [SVM_CPL_BUS_ERROR] = "bus error",
         [SVM_CPL_NO_PEER] = "no peer",
+        [SVM_CPL_TIMEOUT] = "no answer to a page request",
     };
 
     return WORD(names, status);
