@@ -8,11 +8,13 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/error-report.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
 #include "hw/i386/x86-iommu-option.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
+#include "migration/vmstate.h"
 #include "intel_iommu_svm.h"
 #include "trace.h"
 
@@ -132,6 +134,51 @@ void vtd_svm_cap_init(IntelIOMMUState *s)
     if (s->aw_bits == VTD_SVM_AW_BITS_MAX) {
         s->cap |= VTD_CAP_FL5LP | VTD_CAP_SAGAW_57BIT;
     }
+}
+
+/*
+ * Migration: all state is in the registers, which any destination takes. A
+ * guest that has found this feature must keep it, with all that it was told.
+ */
+static bool vtd_svm_vmstate_needed(void *opaque)
+{
+    IntelIOMMUState *s = opaque;
+
+    return s->svm;
+}
+
+static int vtd_svm_vmstate_post_load(void *opaque, int version_id)
+{
+    IntelIOMMUState *s = opaque;
+
+    if (!s->svm) {
+        error_report("The source has -device intel-iommu,svm=on, which this "
+                     "machine needs, too");
+        return -EINVAL;
+    }
+    return 0;
+}
+
+const VMStateDescription vtd_svm_vmstate = {
+    .name = "iommu-intel/svm",
+    .version_id = 1,
+    .minimum_version_id = 1,
+    .needed = vtd_svm_vmstate_needed,
+    .post_load = vtd_svm_vmstate_post_load,
+    .fields = (const VMStateField[]) {
+        VMSTATE_END_OF_LIST()
+    },
+};
+
+int vtd_svm_post_load(IntelIOMMUState *s)
+{
+    if (s->svm && (vtd_get_quad_raw(s, DMAR_CAP_REG) != s->cap ||
+                   vtd_get_quad_raw(s, DMAR_ECAP_REG) != s->ecap)) {
+        error_report("The source has other options of -device intel-iommu than "
+                     "this machine, which has svm=on");
+        return -EINVAL;
+    }
+    return 0;
 }
 
 static unsigned vtd_svm_pasid_bits(void *opaque)

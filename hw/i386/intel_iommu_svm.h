@@ -223,6 +223,23 @@ void vtd_svm_cap_init(IntelIOMMUState *s);
 /* The PCI level's way into this model; refuses everything without svm=on. */
 extern const PCISVMOps vtd_svm_ops;
 
+/*
+ * vtd_svm_vmstate: subsection of the IOMMU's, of a machine with svm=on; refuses
+ * to be loaded by one without
+ */
+extern const VMStateDescription vtd_svm_vmstate;
+
+/**
+ * vtd_svm_post_load: may this machine go on where another one stopped?
+ * @s: the IOMMU, with the registers of the source
+ *
+ * Returns: 0, or -EINVAL, reported, if this has svm=on and its capabilities are
+ * not those that the guest knows.
+ *
+ * Context: BQL.
+ */
+int vtd_svm_post_load(IntelIOMMUState *s);
+
 /* intel_iommu_request.c */
 
 /**

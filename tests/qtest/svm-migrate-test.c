@@ -17,41 +17,68 @@
 #define IOVA        0x7f1234560000ULL
 #define CREDITS     5
 #define STU         3
+#define PAGES       6
+#define OFFSET      100
 
-static bool is_completed(QTestState *qts)
+/* Returns what g_free() frees. */
+static char *migration_status(QTestState *qts)
 {
     QDict *info = qtest_qmp_assert_success_ref(qts,
                                                "{ 'execute':"
                                                " 'query-migrate' }");
-    const char *status = qdict_get_try_str(info, "status");
-    bool completed = !g_strcmp0(status, "completed");
+    char *status = g_strdup(qdict_get_try_str(info, "status"));
 
-    g_assert_cmpstr(status, !=, "failed");
     qobject_unref(info);
-    return completed;
+    return status;
 }
 
-/* Another machine, with the memory and the devices of @f, which ends */
-static QVTDSVM *migrate(QVTDSVM *f)
+static bool is_completed(QTestState *qts)
 {
-    g_autofree char *path = g_strdup_printf("%s/svm-migrate-%d.qtest",
-                                            g_get_tmp_dir(), getpid());
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
-    int64_t start = g_get_monotonic_time();
-    QVTDSVM *to;
+    g_autofree char *status = migration_status(qts);
 
+    g_assert_cmpstr(status, !=, "failed");
+    return !g_strcmp0(status, "completed");
+}
+
+static bool has_failed(QTestState *qts)
+{
+    g_autofree char *status = migration_status(qts);
+
+    g_assert_cmpstr(status, !=, "completed");
+    return !g_strcmp0(status, "failed");
+}
+
+static void begin_migration(QVTDSVM *f, const char *uri)
+{
     qtest_qmp_assert_success(f->qts, "{ 'execute': 'migrate', 'arguments': {"
                              " 'uri': %s } }", uri);
+}
+
+static void end_migration(QVTDSVM *f)
+{
+    int64_t start = g_get_monotonic_time();
+
     while (!is_completed(f->qts)) {
         g_assert_cmpint(g_get_monotonic_time() - start, <, QSVM_TIMEOUT_US);
         g_usleep(1000);
     }
-    to = qvtd_svm_start_machine("", "-device svm,addr=4 -incoming defer");
-    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
-                             " 'arguments': { 'uri': %s } }", uri);
-    qtest_qmp_eventwait(to->qts, "RESUME");
-    g_assert_cmpint(unlink(path), ==, 0);
+}
 
+static char *temporary_path(void)
+{
+    return g_strdup_printf("%s/svm-migrate-%d.qtest", g_get_tmp_dir(),
+                           getpid());
+}
+
+static QVTDSVM *start_destination(void)
+{
+    return qvtd_svm_start_machine("", "-device svm,addr=4 -incoming defer");
+}
+
+/* @to goes on where @f was, which ends. */
+static void take_over(QVTDSVM *to, QVTDSVM *f)
+{
+    qtest_qmp_eventwait(to->qts, "RESUME");
     to->sid = f->sid;
     to->dir = f->dir;
     to->table = f->table;
@@ -60,6 +87,38 @@ static QVTDSVM *migrate(QVTDSVM *f)
     to->svm = f->svm;
     to->svm.dev = qpci_device_find(to->bus, to->sid);
     qvtd_svm_stop(f);
+}
+
+/* Another machine, with the memory and the devices of @f, which ends */
+static QVTDSVM *migrate(QVTDSVM *f)
+{
+    g_autofree char *path = temporary_path();
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    QVTDSVM *to;
+
+    begin_migration(f, uri);
+    end_migration(f);
+    to = start_destination();
+    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    take_over(to, f);
+    g_assert_cmpint(unlink(path), ==, 0);
+    return to;
+}
+
+/* The same over a socket: both are there, and the source runs meanwhile. */
+static QVTDSVM *migrate_live(QVTDSVM *f)
+{
+    g_autofree char *path = temporary_path();
+    g_autofree char *uri = g_strdup_printf("unix:%s", path);
+    QVTDSVM *to = start_destination();
+
+    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    begin_migration(f, uri);
+    end_migration(f);
+    take_over(to, f);
+    unlink(path);
     return to;
 }
 
@@ -152,6 +211,205 @@ static void test_outstanding(void)
     qvtd_svm_stop(f);
 }
 
+/*
+ * Every other page of a buffer is missing, and the requests are outstanding: no
+ * byte is lost, and none is written that was not asked for.
+ */
+static void check_transfer(QVTDSVM *(*go)(QVTDSVM *))
+{
+    QVTDSVM *f = qvtd_svm_start_pri(1);
+    uint64_t page[PAGES];
+    QVTDPageReq req;
+
+    for (int i = 0; i < PAGES; i += 2) {
+        page[i] = qvtd_svm_map(f, IOVA + i * PAGE, QVTD_FS_USER_RW);
+    }
+    qsvm_start_write(&f->svm, IOVA + OFFSET, PAGES * PAGE - 2 * OFFSET);
+    for (int i = 1; i < PAGES; i += 2) {
+        req = qvtd_svm_wait_page_req(f);
+        g_assert_cmphex(req.addr, ==, IOVA + i * PAGE);
+        f = go(f);
+        g_assert(!qsvm_is_done(&f->svm));
+        req = qvtd_svm_wait_page_req(f);
+        g_assert_cmphex(req.addr, ==, IOVA + i * PAGE);
+        page[i] = qvtd_svm_resolve(f, &req);
+        qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    }
+    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_written(f, page[0] + OFFSET, PAGE - OFFSET, 0));
+    for (int i = 1; i < PAGES - 1; i++) {
+        g_assert(qvtd_svm_is_written(f, page[i], PAGE, i * PAGE - OFFSET));
+    }
+    g_assert(qvtd_svm_is_written(f, page[PAGES - 1], PAGE - OFFSET,
+                                 (PAGES - 1) * PAGE - OFFSET));
+    g_assert(qvtd_svm_is_poisoned(f, page[PAGES - 1] + PAGE - OFFSET, OFFSET));
+    qvtd_svm_stop(f);
+}
+
+static void test_file(void)
+{
+    check_transfer(migrate);
+}
+
+static void test_socket(void)
+{
+    check_transfer(migrate_live);
+}
+
+/* Returns whether it was done, and is over. */
+static bool dismiss_job(QTestState *qts)
+{
+    QDict *reply = qtest_qmp(qts, "{ 'execute': 'job-dismiss', 'arguments': {"
+                                  " 'id': 'create' } }");
+    bool done = qdict_haskey(reply, "return");
+
+    qobject_unref(reply);
+    return done;
+}
+
+/* A machine with a disk that nothing uses but snapshots */
+static QVTDSVM *start_with_disk(const char *path)
+{
+    g_autofree char *opts = g_strdup_printf(
+        "-device svm,addr=4 -blockdev driver=file,node-name=image,filename=%s",
+        path);
+    QVTDSVM *f;
+
+    g_assert(g_file_set_contents(path, "", 0, NULL));
+    f = qvtd_svm_start_machine("", opts);
+    qtest_qmp_assert_success(f->qts, "{ 'execute': 'blockdev-create',"
+                             " 'arguments': { 'job-id': 'create', 'options': {"
+                             " 'driver': 'qcow2', 'file': 'image',"
+                             " 'size': 1048576 } } }");
+    while (!dismiss_job(f->qts)) {
+        g_usleep(1000);
+    }
+    qtest_qmp_assert_success(f->qts, "{ 'execute': 'blockdev-add',"
+                             " 'arguments': { 'driver': 'qcow2',"
+                             " 'node-name': 'disk', 'file': 'image' } }");
+    qvtd_svm_attach(f, QPCI_DEVFN(4, 0));
+    qvtd_enable_prq(f->v, 0);
+    qsvm_enable_pri(&f->svm, CREDITS);
+    return f;
+}
+
+static void monitor(QVTDSVM *f, const char *command)
+{
+    g_autofree char *said = qtest_hmp(f->qts, "%s", command);
+
+    g_assert_cmpstr(said, ==, "");
+}
+
+static void answer_and_finish(QVTDSVM *f, const QVTDPageReq *req)
+{
+    uint64_t page = qvtd_svm_resolve(f, req);
+
+    qvtd_svm_respond(f, req, QVTD_SVM_SUCCESS);
+    g_assert(qsvm_wait(&f->svm));
+    g_assert(qvtd_svm_is_written(f, page, PAGE, PAGE));
+}
+
+/* What came after the snapshot has not been: the command waits once more. */
+static void test_snapshot(void)
+{
+    g_autofree char *path = temporary_path();
+    QVTDSVM *f = start_with_disk(path);
+    QVTDPageReq req, again;
+    QVTD saved;
+
+    qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    qsvm_start_write(&f->svm, IOVA, 2 * PAGE);
+    req = qvtd_svm_wait_page_req(f);
+    saved = *f->v;
+    monitor(f, "savevm middle");
+    /* It has stopped the machine, and let it go on. */
+    again = qvtd_svm_wait_page_req(f);
+    qvtd_svm_respond(f, &req, QVTD_SVM_INVALID);
+    answer_and_finish(f, &again);
+
+    for (int i = 0; i < 2; i++) {
+        monitor(f, "loadvm middle");
+        *f->v = saved;
+        g_assert(!qsvm_is_done(&f->svm));
+        req = qvtd_svm_wait_page_req(f);
+        g_assert_cmphex(req.addr, ==, IOVA + PAGE);
+        answer_and_finish(f, &req);
+    }
+    qvtd_svm_stop(f);
+    g_assert_cmpint(unlink(path), ==, 0);
+}
+
+typedef struct Refusal {
+    const char *path;
+    const char *source;
+    const char *destination;
+    const char *says;
+} Refusal;
+
+static const Refusal refusals[] = {
+    { "/svm/caps/a-destination-without-svm-is-refused",
+      "svm=on", "x-scalable-mode=on", "The source has -device "
+      "intel-iommu,svm=on, which this machine needs, too" },
+    { "/svm/caps/a-destination-with-svm-is-refused-what-had-none",
+      "x-scalable-mode=on", "svm=on", "The source has other options of -device "
+      "intel-iommu than this machine, which has svm=on" },
+    { "/svm/caps/a-destination-with-other-capabilities-is-refused",
+      "svm=on", "svm=on,svm-nesting=off", "The source has other options of "
+      "-device intel-iommu than this machine, which has svm=on" },
+};
+
+static unsigned int count(const char *where, const char *what)
+{
+    unsigned int n = 0;
+
+    while ((where = strstr(where, what))) {
+        where += strlen(what);
+        n++;
+    }
+    return n;
+}
+
+static QTestState *start_with(const char *opts, const char *more)
+{
+    return qtest_initf("-M q35 -device intel-iommu,%s -device svm,addr=4 %s",
+                       opts, more);
+}
+
+static void save(const char *opts, const char *uri)
+{
+    QVTDSVM f = { .qts = start_with(opts, "") };
+
+    begin_migration(&f, uri);
+    end_migration(&f);
+    qtest_quit(f.qts);
+}
+
+/* In one sentence, and not by an end of QEMU that says nothing */
+static void test_refused(const void *opaque)
+{
+    const Refusal *r = opaque;
+    g_autofree char *path = temporary_path();
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    g_autofree char *log = g_strdup_printf("%s.log", path);
+    g_autofree char *more = g_strdup_printf("-incoming defer 2>%s", log);
+    g_autofree char *said = NULL;
+    QTestState *to;
+
+    save(r->source, uri);
+    to = start_with(r->destination, more);
+    qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s,"
+                             " 'exit-on-error': false } }", uri);
+    while (!has_failed(to)) {
+        g_usleep(1000);
+    }
+    qtest_quit(to);
+    g_assert(g_file_get_contents(log, &said, NULL, NULL));
+    g_assert_cmpuint(count(said, r->says), ==, 1);
+    g_assert_cmpint(unlink(log), ==, 0);
+    g_assert_cmpint(unlink(path), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -163,5 +421,14 @@ int main(int argc, char **argv)
                    test_failure);
     qtest_add_func("/svm/pri/a-migration-forgets-outstanding-groups",
                    test_outstanding);
+    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-from-a-file",
+                   test_file);
+    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-over-a-socket",
+                   test_socket);
+    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-from-a-snapshot",
+                   test_snapshot);
+    for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
+        qtest_add_data_func(refusals[i].path, &refusals[i], test_refused);
+    }
     return g_test_run();
 }
