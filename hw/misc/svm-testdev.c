@@ -267,6 +267,31 @@ static int64_t svm_testdev_call_engine(SVMTestdev *s, uint64_t call)
                                 &args);
 }
 
+/* One after the other: what each of them needed can be given back. */
+static int64_t svm_testdev_touch_pasids(SVMTestdev *s)
+{
+    PCIDevice *dev = &s->parent_obj;
+    uint64_t count = MIN(s->reg[REG(SVM_TESTDEV_LENGTH)],
+                         SVM_TESTDEV_TOUCH_MAX);
+    uint64_t first = svm_testdev_pasid(s), i;
+    uint32_t errors;
+
+    for (i = 0; i < count; i++) {
+        s->reg[REG(SVM_TESTDEV_PASID)] = first + i;
+        if (svm_testdev_register_iotlb(s) || svm_testdev_register_pri(s)) {
+            break;
+        }
+        pci_ats_request_translation(dev, first + i, false, false,
+                                    s->reg[REG(SVM_TESTDEV_ADDR)], 1, true,
+                                    s->result, SVM_TESTDEV_RESULTS_MAX,
+                                    &errors);
+        svm_testdev_request_page(s);
+        svm_testdev_unregister_iotlb(s);
+        pci_pri_unregister_notifier(dev, first + i);
+    }
+    return i;
+}
+
 static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
 {
     switch (call) {
@@ -293,6 +318,8 @@ static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
         return svm_testdev_dma(s, DMA_DIRECTION_FROM_DEVICE);
     case SVM_TESTDEV_OPEN ... SVM_TESTDEV_SET_TIMEOUT:
         return svm_testdev_call_engine(s, call);
+    case SVM_TESTDEV_TOUCH_PASIDS:
+        return svm_testdev_touch_pasids(s);
     default:
         return -ENOSYS;
     }

@@ -36,6 +36,8 @@
 #define SVM_TESTDEV_UNREGISTER_PRI  8
 #define SVM_TESTDEV_DMA_READ        9   /* of up to 8 bytes, to DATA */
 #define SVM_TESTDEV_DMA_WRITE       10  /* of DATA */
+#define SVM_TESTDEV_TOUCH_PASIDS    11  /* LENGTH of them, from PASID on */
+#define SVM_TESTDEV_TOUCH_MAX       4096
 
 /* Those of the DMA engine, about the slot's context */
 #define SVM_TESTDEV_OPEN            16
