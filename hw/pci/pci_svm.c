@@ -719,6 +719,7 @@ typedef struct SVMAddressSpace {
     struct rcu_head rcu;
     AddressSpace as;
     SVMRequester req;
+    IOMMUMemoryRegion *region;
     uint32_t pasid;
 } SVMAddressSpace;
 
@@ -726,7 +727,6 @@ AddressSpace *pci_pasid_get_address_space(PCIDevice *dev, uint32_t pasid,
                                           int *err)
 {
     SVMAddressSpace *space = g_new0(SVMAddressSpace, 1);
-    IOMMUMemoryRegion *region;
     int ret = svm_check_call(dev, &space->req, pasid);
 
     assert(bql_locked());
@@ -738,10 +738,11 @@ AddressSpace *pci_pasid_get_address_space(PCIDevice *dev, uint32_t pasid,
         *err = ret;
         return NULL;
     }
-    region = space->req.ops->get_iotlb_region(space->req.bus, space->req.opaque,
-                                              space->req.devfn, pasid);
+    space->region = space->req.ops->get_iotlb_region(space->req.bus,
+                                                     space->req.opaque,
+                                                     space->req.devfn, pasid);
     space->pasid = pasid;
-    address_space_init(&space->as, MEMORY_REGION(region), "pci-pasid");
+    address_space_init(&space->as, MEMORY_REGION(space->region), "pci-pasid");
     trace_pci_pasid_address_space(dev->name, pasid, true);
     return &space->as;
 }
@@ -753,9 +754,25 @@ static void svm_free_address_space(SVMAddressSpace *space)
     g_free(space);
 }
 
-/* Only now is the flat view on its way, which looks at its regions once more */
+/*
+ * A flat view looks at its regions once more when it is destroyed, and the
+ * memory core keeps those that it has made until the memory map changes. A
+ * region may go before that: a change of it, in effect none, makes the flat
+ * view go first. No transaction is open here.
+ */
+static void svm_forget_flat_view(IOMMUMemoryRegion *region)
+{
+    MemoryRegion *mr = MEMORY_REGION(region);
+
+    memory_region_transaction_begin();
+    memory_region_set_enabled(mr, false);
+    memory_region_set_enabled(mr, true);
+    memory_region_transaction_commit();
+}
+
 static void svm_release_address_space(SVMAddressSpace *space)
 {
+    svm_forget_flat_view(space->region);
     call_rcu(space, svm_free_address_space, rcu);
 }
 

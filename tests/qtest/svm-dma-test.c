@@ -21,6 +21,9 @@
 #define PATTERN     0x1122334455667788ULL
 #define TRANSLATED  SVM_TESTDEV_FLAG_TRANSLATED
 
+/* Real time in which what is left to RCU is freed, in two grace periods */
+#define GRACE_US    (300 * 1000)
+
 typedef struct Machine {
     QTestdev t;
     QVTD *v;
@@ -694,6 +697,27 @@ static void test_legacy_range(void)
     stop(&m);
 }
 
+/*
+ * The device ends the address space that a DMA needs at once. What the memory
+ * core still has of it is freed when the memory map changes, here by the bus
+ * master's address space.
+ */
+static void test_space_ends_first(void)
+{
+    Machine m;
+
+    start(&m, QVTD_PGTT_FS, QVTD_SVM_PASID);
+    for (int i = 0; i < 3; i++) {
+        g_assert(writes(&m));
+        g_usleep(GRACE_US);
+        qtestdev_set_master(&m.t, false);
+        qtestdev_set_master(&m.t, true);
+        g_usleep(GRACE_US);
+    }
+    g_assert(writes(&m));
+    stop(&m);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -739,6 +763,8 @@ int main(int argc, char **argv)
                    test_not_master);
     qtest_add_func("/svm/pasid/DMA-with-PASID-needs-remapping",
                    test_no_remapping);
+    qtest_add_func("/svm/pasid/an-address-space-ends-before-its-flat-view",
+                   test_space_ends_first);
     qtest_add_func("/svm/ats/translated-requests-need-DTE", test_translated);
     qtest_add_func("/svm/ats/translated-requests-beside-pass-through-need-DTE",
                    test_translated_pass_through);
