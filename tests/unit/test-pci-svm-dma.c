@@ -218,7 +218,7 @@ ssize_t pci_ats_request_part(PCIDevice *dev, uint32_t pasid, bool priv_req,
     if (!fake.ats || !fake.dev.is_master || fake.ats_errno) {
         return fake.ats_errno ?: -EPERM;
     }
-    fake.ats_no_write = no_write;
+    qatomic_set(&fake.ats_no_write, no_write);
     *err_count = 0;
     do {
         if (n == result_length) {
@@ -1258,6 +1258,14 @@ static struct {
     bool frame_free[FRAMES];
 } race;
 
+/* Operations that are paused may be about to look. */
+static void race_set_all(bool is_free)
+{
+    for (int i = 0; i < FRAMES; i++) {
+        qatomic_set(&race.frame_free[i], is_free);
+    }
+}
+
 /* A frame that is accessed is never free. */
 static int race_piece(void *host, size_t len, void *opaque)
 {
@@ -1353,7 +1361,7 @@ static void test_race(void)
 
     fake.alloc = 3;
     race.stale = 0;
-    memset(race.frame_free, true, sizeof(race.frame_free));
+    race_set_all(true);
     for (int i = 0; i < RACE_THREADS; i++) {
         threads[i] = iothread_new();
     }
@@ -1387,16 +1395,16 @@ static void test_stopped_vm_race(void)
     Op ops[RACE_OPS];
 
     race.stale = 0;
-    memset(race.frame_free, false, sizeof(race.frame_free));
+    race_set_all(false);
     guest_map_run(0, RACE_PAGES, IOMMU_RW);
     for (int i = 0; i < RACE_OPS; i++) {
         race_start(&ops[i], thread, i);
     }
     for (int i = 0; i < 300; i++) {
         fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
-        memset(race.frame_free, true, sizeof(race.frame_free));
+        race_set_all(true);
         g_usleep(10);
-        memset(race.frame_free, false, sizeof(race.frame_free));
+        race_set_all(false);
         fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
         g_usleep(10);
     }
@@ -2385,7 +2393,7 @@ static void test_map_race(void)
     uint64_t before;
 
     race.stale = 0;
-    memset(race.frame_free, true, sizeof(race.frame_free));
+    race_set_all(true);
     mapper.stop = false;
     mapper.accesses = 0;
     mapper.m = mapping_new(true, 0, 0, PAGE);

@@ -115,8 +115,9 @@ char *qvtd_svm_refusal(const char *device)
 {
     char *argv[] = {
         getenv("QTEST_QEMU_BINARY"), (char *)"-M", (char *)"q35",
-        (char *)"-accel", (char *)"qtest", (char *)"-display",
-        (char *)"none", (char *)"-device", (char *)device, (char *)"-device",
+        (char *)"-nodefaults", (char *)"-accel", (char *)"qtest",
+        (char *)"-display", (char *)"none", (char *)"-device",
+        (char *)device, (char *)"-device",
         (char *)"no-such-device", NULL
     };
     char *errors = NULL;
