@@ -11,8 +11,8 @@ BUILD=${SVM_BUILD:-$ROOT/build}
 LOGS=$BUILD/log
 export TREE=$BUILD/tree
 # One more QEMU is built where the tests are to count the lines that they run,
-# and one that has the benchmark device.
-export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}${SVM_BENCH:+bench-}qemu
+# one that has the benchmark device, and one for each sanitizer.
+export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}${SVM_BENCH:+bench-}${SVM_SANITIZE:+$SVM_SANITIZE-}qemu
 
 # Steps run below ninja, which keeps their output to itself: messages for a
 # person go to the descriptor that the front door left open for them.
@@ -194,7 +194,7 @@ hash_files() {
 # among them.
 in_tree_files() {
     (cd "$ROOT" && find configs contrib docs hw include tests \
-        \( -path tests/guest -o -path tests/static \) -prune -o \
+        \( -path tests/guest -o -path tests/static -o -path tests/fuzz -o -path tests/sanitizers \) -prune -o \
         -type f ! -name '*~' ! -name '.*' ! -name '*.orig' ! -name '*.rej' -print 2>/dev/null |
         LC_ALL=C sort)
 }
@@ -254,6 +254,16 @@ use_ccache() {
 }
 
 # ---- QEMU and its tests
+
+# sanitizer_options LOG: what a QEMU that is built with sanitizers looks at; it
+# stops at the first finding.  Reports go to LOG.PID, unless LOG is empty.
+sanitizer_options() {
+    local common=halt_on_error=1${1:+:log_path=$1}
+    # QEMU frees little when it ends.
+    export ASAN_OPTIONS=$common:detect_leaks=0
+    export UBSAN_OPTIONS=$common:print_stacktrace=1
+    export TSAN_OPTIONS=$common:suppressions=$ROOT/tests/sanitizers/tsan.supp
+}
 
 # without_kvm COMMAND...: becomes that command.  Some tests would take KVM where
 # there is one, and a nested or restricted one (no SMM, no emulation of big
