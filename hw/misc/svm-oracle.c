@@ -610,7 +610,8 @@ uint64_t svm_oracle_count(SVMOracle *o, hwaddr reg)
     case SVM_STRESS_WRITES:
         return qatomic_read(&o->writes);
     default:
-        QEMU_LOCK_GUARD(&o->lock);
-        return o->first;
+        break;
     }
+    QEMU_LOCK_GUARD(&o->lock);
+    return o->first;
 }
