@@ -57,13 +57,13 @@ typedef enum SVMDMAAnswer {
     ANSWER_LOST,        /* PRI was disabled */
 } SVMDMAAnswer;
 
-/* What an operation cannot do while it is busy */
-typedef enum SVMDMATodo {
-    TODO_NOTHING,
-    TODO_REST,          /* let others run */
-    TODO_ASK,           /* the OS for pages */
-    TODO_MMIO,          /* access what is not RAM */
-} SVMDMATodo;
+/* What an operation has to do that it cannot do while it is busy */
+typedef enum SVMDMAPending {
+    PENDING_NONE,
+    PENDING_YIELD,      /* let others run */
+    PENDING_PAGES,      /* ask the OS for pages */
+    PENDING_MMIO,       /* access what is not RAM */
+} SVMDMAPending;
 
 /*
  * A PASID whose notifiers are registered: that of invalidations while there
@@ -204,7 +204,7 @@ struct SVMDMAOp {
     PCISVMDMAReason reason;
 
     /* The translation of @addr, and what it leaves to do */
-    SVMDMATodo todo;
+    SVMDMAPending pending;
     IOMMUTLBEntry entry;
     PCIATCTicket ticket;
     hwaddr translated;

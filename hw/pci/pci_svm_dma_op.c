@@ -244,7 +244,7 @@ static int op_resolve(SVMDMAOp *op)
     if (op->tries == PCI_SVM_DMA_RETRIES) {
         return svm_dma_op_fail(op, PCI_SVM_DMA_RETRIES_EXHAUSTED);
     }
-    op->todo = TODO_ASK;
+    op->pending = PENDING_PAGES;
     return 0;
 }
 
@@ -473,7 +473,7 @@ static int op_access(SVMDMAOp *op)
         return svm_dma_op_fail(op, PCI_SVM_DMA_BUS_ERROR);
     }
     op->piece = op_entry_len(op);
-    op->todo = TODO_MMIO;
+    op->pending = PENDING_MMIO;
     return 0;
 }
 
@@ -483,7 +483,7 @@ static int op_step(SVMDMAOp *op)
 {
     int ret = svm_dma_op_check(op) ?: op_translate(op);
 
-    if (ret || op->todo != TODO_NOTHING) {
+    if (ret || op->pending != PENDING_NONE) {
         return ret;
     }
     /*
@@ -497,11 +497,11 @@ static int op_work(SVMDMAOp *op)
 {
     int ret = 0;
 
-    op->todo = TODO_NOTHING;
-    while (op->len && !ret && op->todo == TODO_NOTHING) {
+    op->pending = PENDING_NONE;
+    while (op->len && !ret && op->pending == PENDING_NONE) {
         op->burst += SVM_DMA_STEP;
         if (op->burst >= SVM_DMA_BURST || qatomic_read(&op->engine->paused)) {
-            op->todo = TODO_REST;
+            op->pending = PENDING_YIELD;
         } else {
             ret = op_step(op);
         }
@@ -520,7 +520,7 @@ static int op_work_in_thread(void *opaque)
     SVMDMAOp *op = opaque;
     int ret;
 
-    op->todo = TODO_REST;
+    op->pending = PENDING_YIELD;
     WITH_QEMU_LOCK_GUARD(&op->engine->lock) {
         if (!op_may_work_locked(op)) {
             return 0;
@@ -538,13 +538,13 @@ static int op_work_in_thread(void *opaque)
 
 static int coroutine_fn op_do(SVMDMAOp *op)
 {
-    switch (op->todo) {
-    case TODO_REST:
+    switch (op->pending) {
+    case PENDING_YIELD:
         return op_rest(op);
-    case TODO_ASK:
+    case PENDING_PAGES:
         op->asked = true;
         return svm_dma_op_ask(op);
-    case TODO_MMIO:
+    case PENDING_MMIO:
         return op_access_mmio(op);
     default:
         return 0;
@@ -600,7 +600,7 @@ static int coroutine_fn op_run(SVMDMAOp *op)
     int ret = svm_dma_op_check(op) ?: op_check_ranges(op);
 
     while (!ret && (op->len || op_next_range(op))) {
-        op->todo = TODO_NOTHING;
+        op->pending = PENDING_NONE;
         if (op->len) {
             ret = op_is_in_main_loop(op)
                   ? thread_pool_submit_co(op_work_in_thread, op)

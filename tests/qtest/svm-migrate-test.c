@@ -10,7 +10,7 @@
 #include "qemu/units.h"
 #include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
-#include "libqos/vtd-svm.h"
+#include "libqos/vtd-svm-migrate.h"
 #include "qobject/qdict.h"
 
 #define PAGE        (4 * KiB)
@@ -20,106 +20,16 @@
 #define PAGES       6
 #define OFFSET      100
 
-/* Returns what g_free() frees. */
-static char *migration_status(QTestState *qts)
-{
-    QDict *info = qtest_qmp_assert_success_ref(qts,
-                                               "{ 'execute':"
-                                               " 'query-migrate' }");
-    char *status = g_strdup(qdict_get_try_str(info, "status"));
+#define ENDPOINT    "-device svm,addr=4"
 
-    qobject_unref(info);
-    return status;
-}
-
-static bool is_completed(QTestState *qts)
-{
-    g_autofree char *status = migration_status(qts);
-
-    g_assert_cmpstr(status, !=, "failed");
-    return !g_strcmp0(status, "completed");
-}
-
-static bool has_failed(QTestState *qts)
-{
-    g_autofree char *status = migration_status(qts);
-
-    g_assert_cmpstr(status, !=, "completed");
-    return !g_strcmp0(status, "failed");
-}
-
-static void begin_migration(QVTDSVM *f, const char *uri)
-{
-    qtest_qmp_assert_success(f->qts, "{ 'execute': 'migrate', 'arguments': {"
-                             " 'uri': %s } }", uri);
-}
-
-static void end_migration(QVTDSVM *f)
-{
-    int64_t start = g_get_monotonic_time();
-
-    while (!is_completed(f->qts)) {
-        g_assert_cmpint(g_get_monotonic_time() - start, <, QSVM_TIMEOUT_US);
-        g_usleep(1000);
-    }
-}
-
-static char *temporary_path(void)
-{
-    return g_strdup_printf("%s/svm-migrate-%d.qtest", g_get_tmp_dir(),
-                           getpid());
-}
-
-static QVTDSVM *start_destination(void)
-{
-    return qvtd_svm_start_machine("", "-device svm,addr=4 -incoming defer");
-}
-
-/* @to goes on where @f was, which ends. */
-static void take_over(QVTDSVM *to, QVTDSVM *f)
-{
-    qtest_qmp_eventwait(to->qts, "RESUME");
-    to->sid = f->sid;
-    to->dir = f->dir;
-    to->table = f->table;
-    to->v = g_memdup2(f->v, sizeof(*f->v));
-    to->v->qts = to->qts;
-    to->svm = f->svm;
-    to->svm.dev = qpci_device_find(to->bus, to->sid);
-    qvtd_svm_stop(f);
-}
-
-/* Another machine, with the memory and the devices of @f, which ends */
 static QVTDSVM *migrate(QVTDSVM *f)
 {
-    g_autofree char *path = temporary_path();
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
-    QVTDSVM *to;
-
-    begin_migration(f, uri);
-    end_migration(f);
-    to = start_destination();
-    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
-                             " 'arguments': { 'uri': %s } }", uri);
-    take_over(to, f);
-    g_assert_cmpint(unlink(path), ==, 0);
-    return to;
+    return qvtd_svm_migrate(f, ENDPOINT);
 }
 
-/* The same over a socket: both are there, and the source runs meanwhile. */
 static QVTDSVM *migrate_live(QVTDSVM *f)
 {
-    g_autofree char *path = temporary_path();
-    g_autofree char *uri = g_strdup_printf("unix:%s", path);
-    QVTDSVM *to = start_destination();
-
-    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
-                             " 'arguments': { 'uri': %s } }", uri);
-    begin_migration(f, uri);
-    end_migration(f);
-    take_over(to, f);
-    unlink(path);
-    return to;
+    return qvtd_svm_migrate_live(f, ENDPOINT);
 }
 
 static void test_enables(void)
@@ -271,7 +181,7 @@ static bool dismiss_job(QTestState *qts)
 static QVTDSVM *start_with_disk(const char *path)
 {
     g_autofree char *opts = g_strdup_printf(
-        "-device svm,addr=4 -blockdev driver=file,node-name=image,filename=%s",
+        ENDPOINT " -blockdev driver=file,node-name=image,filename=%s",
         path);
     QVTDSVM *f;
 
@@ -312,7 +222,7 @@ static void answer_and_finish(QVTDSVM *f, const QVTDPageReq *req)
 /* What came after the snapshot has not been: the command waits once more. */
 static void test_snapshot(void)
 {
-    g_autofree char *path = temporary_path();
+    g_autofree char *path = qvtd_svm_temporary_path();
     QVTDSVM *f = start_with_disk(path);
     QVTDPageReq req, again;
     QVTD saved;
@@ -377,18 +287,17 @@ static QTestState *start_with(const char *opts, const char *more)
 
 static void save(const char *opts, const char *uri)
 {
-    QVTDSVM f = { .qts = start_with(opts, "") };
+    QTestState *qts = start_with(opts, "");
 
-    begin_migration(&f, uri);
-    end_migration(&f);
-    qtest_quit(f.qts);
+    qvtd_svm_migrate_to(qts, uri);
+    qtest_quit(qts);
 }
 
 /* In one sentence, and not by an end of QEMU that says nothing */
 static void test_refused(const void *opaque)
 {
     const Refusal *r = opaque;
-    g_autofree char *path = temporary_path();
+    g_autofree char *path = qvtd_svm_temporary_path();
     g_autofree char *uri = g_strdup_printf("file:%s", path);
     g_autofree char *log = g_strdup_printf("%s.log", path);
     g_autofree char *more = g_strdup_printf("-incoming defer 2>%s", log);
@@ -400,7 +309,7 @@ static void test_refused(const void *opaque)
     qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s,"
                              " 'exit-on-error': false } }", uri);
-    while (!has_failed(to)) {
+    while (!qvtd_svm_migration_is(to, "failed", "completed")) {
         g_usleep(1000);
     }
     qtest_quit(to);

@@ -12,6 +12,7 @@
 #include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
 #include "libqos/svm-queue.h"
+#include "libqos/vtd-svm-migrate.h"
 #include "qobject/qdict.h"
 
 #define PAGE        (4 * KiB)
@@ -101,6 +102,13 @@ static void expect_idle(Machine *m, uint32_t index)
     g_assert(!qsvm_queue_is_complete(&m->q, index));
 }
 
+static void expect_paused_until_resumed(Machine *m, uint32_t index)
+{
+    expect_idle(m, index);
+    qsvm_queue_control(&m->q, SVM_CTRL_RESUME);
+    qsvm_queue_wait(&m->q, index);
+}
+
 /*
  * Pause, drain, abort
  */
@@ -143,9 +151,7 @@ static void test_pause_busy(void)
     g_assert_cmpuint(qsvm_queue_state(&m.q), ==, SVM_STATE_PAUSED);
     g_assert(qsvm_queue_is_complete(&m.q, first));
     g_assert(is_filled(&m, page));
-    expect_idle(&m, second);
-    qsvm_queue_control(&m.q, SVM_CTRL_RESUME);
-    qsvm_queue_wait(&m.q, second);
+    expect_paused_until_resumed(&m, second);
     stop(&m);
 }
 
@@ -760,9 +766,7 @@ static void test_vm_stop_pausing(void)
     qsvm_queue_wait_state(&m.q, SVM_STATE_PAUSED);
     qsvm_queue_wait_interrupt(&m.q);
     resolve(&m, &req);
-    expect_idle(&m, index);
-    qsvm_queue_control(&m.q, SVM_CTRL_RESUME);
-    qsvm_queue_wait(&m.q, index);
+    expect_paused_until_resumed(&m, index);
     stop(&m);
 }
 
@@ -793,49 +797,9 @@ static void test_vm_stop_while_busy(void)
  * Migration
  */
 
-static bool is_completed(QTestState *qts)
-{
-    QDict *info = qtest_qmp_assert_success_ref(qts,
-                                               "{ 'execute':"
-                                               " 'query-migrate' }");
-    const char *status = qdict_get_try_str(info, "status");
-    bool completed = !g_strcmp0(status, "completed");
-
-    g_assert_cmpstr(status, !=, "failed");
-    qobject_unref(info);
-    return completed;
-}
-
-/* Another machine, with the memory and the devices of @m, which ends */
 static void migrate(Machine *m)
 {
-    g_autofree char *path = g_strdup_printf("%s/svm-queue-%d.qtest",
-                                            g_get_tmp_dir(), getpid());
-    g_autofree char *uri = g_strdup_printf("file:%s", path);
-    int64_t start = g_get_monotonic_time();
-    QVTDSVM *f = m->f, *to;
-
-    qtest_qmp_assert_success(f->qts, "{ 'execute': 'migrate', 'arguments': {"
-                             " 'uri': %s } }", uri);
-    while (!is_completed(f->qts)) {
-        g_assert_cmpint(g_get_monotonic_time() - start, <, QSVM_TIMEOUT_US);
-        g_usleep(1000);
-    }
-    to = qvtd_svm_start_machine("", ENDPOINT " -incoming defer");
-    qtest_qmp_assert_success(to->qts, "{ 'execute': 'migrate-incoming',"
-                             " 'arguments': { 'uri': %s } }", uri);
-    qtest_qmp_eventwait(to->qts, "RESUME");
-    g_assert_cmpint(unlink(path), ==, 0);
-
-    to->sid = f->sid;
-    to->dir = f->dir;
-    to->table = f->table;
-    to->v = g_memdup2(f->v, sizeof(*f->v));
-    to->v->qts = to->qts;
-    to->svm = f->svm;
-    to->svm.dev = qpci_device_find(to->bus, to->sid);
-    qvtd_svm_stop(f);
-    m->f = m->q.f = to;
+    m->f = m->q.f = qvtd_svm_migrate(m->f, ENDPOINT);
 }
 
 static void test_migrate_idle(void)
@@ -891,9 +855,7 @@ static void test_migrate_paused(void)
     index = qsvm_queue_submit(&m.q, &(QSVMDesc) { });
     migrate(&m);
     g_assert_cmpuint(qsvm_queue_state(&m.q), ==, SVM_STATE_PAUSED);
-    expect_idle(&m, index);
-    qsvm_queue_control(&m.q, SVM_CTRL_RESUME);
-    qsvm_queue_wait(&m.q, index);
+    expect_paused_until_resumed(&m, index);
     stop(&m);
 }
 

@@ -1092,10 +1092,25 @@ static void test_free_abandons_the_group(void)
 
 /* The end of contexts */
 
+/* Of the one credit, which the first request still has */
+static void expect_credit_comes_with_response(unsigned int page)
+{
+    Op op = op_new(false, page, 0, 1);
+
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 1);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    guest_map_run(page, 1, IOMMU_RW);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
 static void test_close_while_waiting(void)
 {
     Op op = op_new(false, 0, 0, 1);
-    Op again;
 
     fake.alloc = 1;
     op_start(&op);
@@ -1103,18 +1118,8 @@ static void test_close_while_waiting(void)
     pci_svm_dma_close(context);
     op_join_with(&op, PCI_SVM_DMA_CANCELLED, -ECANCELED, op.addr);
 
-    /* The credit comes back with the response only. */
     context = pci_svm_dma_open(engine, PASID, &error_abort);
-    again = op_new(false, 1, 0, 1);
-    op_start(&again);
-    settle();
-    g_assert_cmpuint(fake.queue->len, ==, 1);
-    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
-    settle();
-    g_assert_cmpuint(fake.queue->len, ==, 2);
-    guest_map_run(1, 1, IOMMU_RW);
-    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
-    op_join_ok(&again);
+    expect_credit_comes_with_response(1);
 }
 
 static void test_free_closes(void)
@@ -1757,7 +1762,6 @@ static void expect_timeout(Op *op)
 static void test_timeout(void)
 {
     Op op = op_new(false, 1, 10, PAGE);
-    Op again;
 
     fake.alloc = 1;
     guest_map_run(1, 1, IOMMU_RW);
@@ -1768,18 +1772,8 @@ static void test_timeout(void)
     g_assert_cmpuint(op.err.done, ==, PAGE - 10);
     g_assert_cmpuint(fake.queue->len, ==, 1);
 
-    /* The credit is not free until the answer comes after all. */
     pci_svm_dma_set_page_timeout(engine, 0);
-    again = op_new(false, 2, 0, 1);
-    op_start(&again);
-    settle();
-    g_assert_cmpuint(fake.queue->len, ==, 1);
-    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
-    settle();
-    g_assert_cmpuint(fake.queue->len, ==, 2);
-    guest_map_run(2, 1, IOMMU_RW);
-    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
-    op_join_ok(&again);
+    expect_credit_comes_with_response(2);
 }
 
 static void test_timeout_without_credits(void)

@@ -1,0 +1,35 @@
+/*
+ * Migration of a machine with VT-d and the endpoint: from one QEMU to another
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef QTEST_LIBQOS_VTD_SVM_MIGRATE_H
+#define QTEST_LIBQOS_VTD_SVM_MIGRATE_H
+
+#include "vtd-svm.h"
+
+/* Where a test may leave a file. Returns what g_free() frees. */
+char *qvtd_svm_temporary_path(void);
+
+/*
+ * Returns whether the migration of @qts has the state @status, as
+ * query-migrate names it, and checks that it does not have @never.
+ */
+bool qvtd_svm_migration_is(QTestState *qts, const char *status,
+                           const char *never);
+
+/* Migrate @qts to @uri, and wait for the end of it. */
+void qvtd_svm_migrate_to(QTestState *qts, const char *uri);
+
+/*
+ * Migrate @f to a file, and that to a machine of its own, which has @devices
+ * as @f has. Returns that machine, with the memory and the devices of @f,
+ * which is freed.
+ */
+QVTDSVM *qvtd_svm_migrate(QVTDSVM *f, const char *devices);
+
+/* The same over a socket: both machines are there while the source runs. */
+QVTDSVM *qvtd_svm_migrate_live(QVTDSVM *f, const char *devices);
+
+#endif
