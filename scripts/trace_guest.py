@@ -94,6 +94,17 @@ EVENTS = {
         rf'{NAME} {PASID} {ADDR} -> (?P<to>0x[\da-f]+) '
         r'len=(?P<size>0x[\da-f]+) write=(?P<write>\d)',
         '{writes} {size} bytes at {to}'),
+    'pci_svm_dma_map': (
+        ENDPOINT, ATC,
+        rf'{NAME} {PASID} {ADDR} len=(?P<size>0x[\da-f]+) write=\d',
+        'maps {size} bytes'),
+    'pci_svm_dma_unmap': (
+        ENDPOINT, ATC, rf'{NAME} {PASID} {ADDR} len=(?P<size>0x[\da-f]+)',
+        'gives back {size} bytes'),
+    'pci_svm_dma_revoke': (
+        ATC, ENDPOINT,
+        rf'{NAME} {PASID} {ADDR} len=(?P<size>0x[\da-f]+) uses=(?P<count>\d+)',
+        'revokes a map of {size} bytes, {count} in use'),
     'pci_pri_request': (
         ENDPOINT, VTD,
         rf'{NAME} {PASID} {ADDR} prgi=(?P<prgi>\d+) last=(?P<last>\d) read=\d '

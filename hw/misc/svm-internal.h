@@ -15,6 +15,7 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_svm_dma.h"
+#include "hw/pci/pci_svm_name.h"
 #include "migration/vmstate.h"
 #include "system/iothread.h"
 

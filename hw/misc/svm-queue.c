@@ -26,7 +26,8 @@ static void svm_queue_notify(SVMQueue *q)
 
 static void svm_queue_set_state(SVMQueue *q, uint32_t state)
 {
-    trace_svm_queue_state(q->queues->dev->name, q->index, q->state, state);
+    trace_svm_queue_state(pci_svm_name(q->queues->dev), q->index, q->state,
+                          state);
     q->state = state;
 }
 
@@ -62,7 +63,7 @@ static void svm_queue_fail(SVMQueue *q, uint32_t error, uint64_t addr)
     svm_queue_stop(q);
     q->error = error;
     q->error_addr = addr;
-    trace_svm_queue_error(q->queues->dev->name, q->index, error, addr);
+    trace_svm_queue_error(pci_svm_name(q->queues->dev), q->index, error, addr);
     svm_queue_set_state(q, SVM_STATE_ERROR);
     svm_queue_notify(q);
 }
@@ -246,7 +247,8 @@ static const SVMControl svm_controls[] = {
 
 static bool svm_queue_control(SVMQueue *q, uint32_t val)
 {
-    trace_svm_queue_control(q->queues->dev->name, q->index, val, q->state);
+    trace_svm_queue_control(pci_svm_name(q->queues->dev), q->index, val,
+                            q->state);
     if (val >= ARRAY_SIZE(svm_controls) ||
         !(svm_controls[val].states & 1u << q->state)) {
         return false;
@@ -259,8 +261,8 @@ static bool svm_queue_doorbell(SVMQueue *q, uint32_t tail)
 {
     uint32_t room = q->size - (q->tail - svm_queue_head(q));
 
-    trace_svm_queue_doorbell(q->queues->dev->name, q->index, tail, q->tail,
-                             q->state);
+    trace_svm_queue_doorbell(pci_svm_name(q->queues->dev), q->index, tail,
+                             q->tail, q->state);
     if (!svm_queue_is_enabled(q) || q->state == SVM_STATE_DRAINING) {
         return false;
     }
@@ -324,7 +326,7 @@ static bool svm_queue_configure(SVMQueue *q, hwaddr reg, uint64_t val)
     if (q->state != SVM_STATE_DISABLED || !svm_queue_value_valid(reg, val)) {
         return false;
     }
-    trace_svm_queue_configure(q->queues->dev->name, q->index, reg, val);
+    trace_svm_queue_configure(pci_svm_name(q->queues->dev), q->index, reg, val);
     switch (reg) {
     case SVM_Q_RING:
         q->addr = val;

@@ -296,9 +296,9 @@ static void svm_task_decode(SVMTask *t, const uint8_t *desc)
     t->dst = ldq_le_p(desc + SVM_DESC_DST);
     t->len = ldq_le_p(desc + SVM_DESC_LEN);
     t->arg = ldq_le_p(desc + SVM_DESC_ARG);
-    trace_svm_ring_descriptor(t->ring->config.dev->name, t->ring->config.index,
-                              t->index, t->op, t->flags, t->src, t->dst,
-                              t->len);
+    trace_svm_ring_descriptor(pci_svm_name(t->ring->config.dev),
+                              t->ring->config.index, t->index, t->op, t->flags,
+                              t->src, t->dst, t->len);
 }
 
 static bool svm_range_valid(uint64_t addr, uint64_t len)
@@ -468,8 +468,8 @@ static void svm_ring_fail(SVMRing *ring, uint32_t cause,
 {
     ring->error_addr = err->addr;
     qatomic_store_release(&ring->error, cause | svm_status[err->reason] << 8);
-    trace_svm_ring_error(ring->config.dev->name, ring->config.index, cause,
-                         err->reason, err->addr);
+    trace_svm_ring_error(pci_svm_name(ring->config.dev), ring->config.index,
+                         cause, err->reason, err->addr);
 }
 
 static uint64_t svm_ring_slot(const SVMRing *ring, uint32_t index)
@@ -487,7 +487,7 @@ static bool coroutine_fn svm_task_complete(SVMTask *t)
     SVMRecord record = { .task = t };
     PCISVMDMAError err;
 
-    trace_svm_ring_complete(ring->config.dev->name, ring->config.index,
+    trace_svm_ring_complete(pci_svm_name(ring->config.dev), ring->config.index,
                             t->index, t->status, t->done, t->err.addr,
                             t->value);
     svm_record_encode(&record);

@@ -176,7 +176,8 @@ static int coroutine_fn svm_job_co_walk(SVMJob *job)
 
 void svm_notify(PCIDevice *dev, unsigned vector)
 {
-    trace_svm_notify(dev->name, vector, msix_enabled(dev), msi_enabled(dev));
+    trace_svm_notify(pci_svm_name(dev), vector, msix_enabled(dev),
+                     msi_enabled(dev));
     if (msix_enabled(dev)) {
         msix_notify(dev, vector);
     } else if (msi_enabled(dev)) {
@@ -190,7 +191,7 @@ static void svm_command_end(SVMState *s, bool ok)
     s->status = ok ? SVM_STATUS_OK : SVM_STATUS_FAILED;
     s->commands++;
     s->failures += !ok;
-    trace_svm_command_end(s->parent_obj.name, s->pasid, s->status);
+    trace_svm_command_end(pci_svm_name(&s->parent_obj), s->pasid, s->status);
     svm_notify(&s->parent_obj, SVM_VECTOR_COMMAND);
 }
 
@@ -215,8 +216,8 @@ static void svm_job_done(void *opaque)
     SVMJob *job = opaque;
     SVMState *s = job->s;
 
-    trace_svm_job_done(s->parent_obj.name, job->ret, job->done, job->crc,
-                       s->job == job);
+    trace_svm_job_done(pci_svm_name(&s->parent_obj), job->ret, job->done,
+                       job->crc, s->job == job);
     if (s->job == job) {
         s->job = NULL;
         svm_command_end(s, !job->ret && svm_command_check(&job->cmd, job->crc));
@@ -299,8 +300,8 @@ static void svm_command_start(SVMState *s, uint64_t code)
     s->cmd.code = code;
     s->busy = true;
     s->status = SVM_STATUS_FAILED;
-    trace_svm_command_start(s->parent_obj.name, s->pasid, code, s->cmd.addr,
-                            s->cmd.size, s->cmd.options);
+    trace_svm_command_start(pci_svm_name(&s->parent_obj), s->pasid, code,
+                            s->cmd.addr, s->cmd.size, s->cmd.options);
     /* A debugger may write registers while the machine is stopped. */
     if (runstate_is_running()) {
         svm_command_run(s);
@@ -313,7 +314,7 @@ static void svm_pasid_write(SVMState *s, uint32_t pasid)
         qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid PASID 0x%x\n", pasid);
         return;
     }
-    trace_svm_pasid_write(s->parent_obj.name, pasid, s->busy);
+    trace_svm_pasid_write(pci_svm_name(&s->parent_obj), pasid, s->busy);
     /* An idle device keeps what it has cached for the same process. */
     if (s->busy || pasid != s->pasid) {
         svm_job_stop(s);
@@ -482,7 +483,7 @@ static void svm_reset_hold(Object *obj, ResetType type)
 {
     SVMState *s = SVM(obj);
 
-    trace_svm_reset(s->parent_obj.name, s->busy);
+    trace_svm_reset(pci_svm_name(&s->parent_obj), s->busy);
     svm_job_stop(s);
     svm_queues_reset(&s->queues);
     s->busy = false;

@@ -15,6 +15,7 @@
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_svm.h"
+#include "hw/pci/pci_svm_name.h"
 #include "system/dma.h"
 #include "pci-internal.h"
 #include "trace.h"
@@ -252,7 +253,7 @@ PCISVMStats *pci_svm_get_stats(PCIDevice *dev)
 void pci_svm_set_atc(PCIDevice *dev, PCIATC *atc)
 {
     svm_state(dev)->atc = atc;
-    trace_pci_svm_atc(dev->name, atc);
+    trace_pci_svm_atc(pci_svm_name(dev), atc);
 }
 
 PCIATC *pci_svm_get_atc(PCIDevice *dev)
@@ -290,7 +291,7 @@ static void svm_hear_invalidation(IOMMUNotifier *ear, IOMMUTLBEntry *entry)
 {
     SVMIOTLBUse *use = container_of(ear, SVMIOTLBUse, ear);
 
-    trace_pci_svm_invalidate(use->dev->name, use->pasid, entry->iova,
+    trace_pci_svm_invalidate(pci_svm_name(use->dev), use->pasid, entry->iova,
                              entry->addr_mask);
     pci_svm_count(use->counters, PCI_SVM_INVALIDATIONS, 1);
     use->notifier->notify(use->notifier, entry);
@@ -339,7 +340,7 @@ int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
         return ret;
     }
     g_hash_table_insert(svm->iotlb, n, use);
-    trace_pci_iommu_register_iotlb_notifier(dev->name, pasid);
+    trace_pci_iommu_register_iotlb_notifier(pci_svm_name(dev), pasid);
     return 0;
 }
 
@@ -353,7 +354,7 @@ static void svm_end_iotlb_use(PCIDevice *dev, SVMIOTLBUse *use)
     svm_find_requester(dev, &req);
     req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, use->pasid);
     pci_svm_put_counters(dev, use->pasid);
-    trace_pci_iommu_unregister_iotlb_notifier(dev->name, use->pasid);
+    trace_pci_iommu_unregister_iotlb_notifier(pci_svm_name(dev), use->pasid);
 }
 
 int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
@@ -429,13 +430,14 @@ static ssize_t svm_request_translation(PCIDevice *dev,
         return ret;
     }
     *t->err_count = 0;
-    trace_pci_ats_request(dev->name, t->pasid, t->addr, length, t->priv_req,
-                          t->exec_req, t->no_write);
+    trace_pci_ats_request(pci_svm_name(dev), t->pasid, t->addr, length,
+                          t->priv_req, t->exec_req, t->no_write);
     WITH_RCU_READ_LOCK_GUARD() {
         ret = req.ops->translate(req.bus, req.opaque, req.devfn, t);
         svm_count_translation(dev, t, ret);
     }
-    trace_pci_ats_completion(dev->name, t->pasid, t->addr, ret, *t->err_count);
+    trace_pci_ats_completion(pci_svm_name(dev), t->pasid, t->addr, ret,
+                             *t->err_count);
     return ret;
 }
 
@@ -542,8 +544,8 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     };
     int ret = svm_request_page(dev, &pr);
 
-    trace_pci_pri_request(dev->name, pasid, addr, prgi, lpig, is_read, is_write,
-                          ret);
+    trace_pci_pri_request(pci_svm_name(dev), pasid, addr, prgi, lpig, is_read,
+                          is_write, ret);
     if (ret) {
         svm_count(dev, pasid, PCI_SVM_PAGE_REQUESTS_REFUSED);
     } else if (!svm_is_stop_marker(&pr)) {
@@ -610,7 +612,7 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
     if (!dev) {
         return;
     }
-    trace_pci_pri_response(dev->name, pasid, response->prgi,
+    trace_pci_pri_response(pci_svm_name(dev), pasid, response->prgi,
                            response->response_code);
     if (!pcie_pri_end_group(dev, &pasid, response)) {
         svm_count(dev, pasid, PCI_SVM_RESPONSES_UNEXPECTED);
@@ -656,8 +658,9 @@ static void svm_update_enables(PCIDevice *dev)
     enables = svm_enables(dev);
     if (enables != svm->enables) {
         svm->enables = enables;
-        trace_pci_svm_state(dev->name, dev->is_master, pcie_ats_enabled(dev),
-                            pcie_pasid_enabled(dev), pcie_pri_enabled(dev));
+        trace_pci_svm_state(pci_svm_name(dev), dev->is_master,
+                            pcie_ats_enabled(dev), pcie_pasid_enabled(dev),
+                            pcie_pri_enabled(dev));
         notifier_list_notify(&svm->state_notifiers, dev);
     }
 }
@@ -743,7 +746,7 @@ AddressSpace *pci_pasid_get_address_space(PCIDevice *dev, uint32_t pasid,
                                                      space->req.devfn, pasid);
     space->pasid = pasid;
     address_space_init(&space->as, MEMORY_REGION(space->region), "pci-pasid");
-    trace_pci_pasid_address_space(dev->name, pasid, true);
+    trace_pci_pasid_address_space(pci_svm_name(dev), pasid, true);
     return &space->as;
 }
 
@@ -781,7 +784,7 @@ void pci_pasid_put_address_space(PCIDevice *dev, AddressSpace *as)
     SVMAddressSpace *space = container_of(as, SVMAddressSpace, as);
 
     assert(bql_locked());
-    trace_pci_pasid_address_space(dev->name, space->pasid, false);
+    trace_pci_pasid_address_space(pci_svm_name(dev), space->pasid, false);
     address_space_destroy(as);
     call_rcu(space, svm_release_address_space, rcu);
 }

@@ -98,8 +98,8 @@ static void svm_dma_invalidate(IOMMUNotifier *n, IOMMUTLBEntry *entry)
     stat64_add(&e->stats.invalidations, 1);
     stat64_add(&e->stats.revoked, revoked);
     pci_svm_count(p->counters, PCI_SVM_ATC_REVOKED, revoked);
-    trace_pci_svm_dma_invalidate(e->dev->name, p->pasid, entry->iova, last,
-                                 revoked);
+    trace_pci_svm_dma_invalidate(pci_svm_name(e->dev), p->pasid, entry->iova,
+                                 last, revoked);
 }
 
 enum {
@@ -125,8 +125,8 @@ static void svm_dma_state_changed(Notifier *notifier, void *data)
     unsigned enables = svm_dma_enables(e->dev);
     bool lost = e->enables & ~enables;
 
-    trace_pci_svm_dma_state(e->dev->name, enables, pcie_pri_enabled(e->dev),
-                            lost);
+    trace_pci_svm_dma_state(pci_svm_name(e->dev), enables,
+                            pcie_pri_enabled(e->dev), lost);
     e->enables = enables;
     WITH_QEMU_LOCK_GUARD(&e->lock) {
         if (!pcie_pri_enabled(e->dev)) {
@@ -259,7 +259,7 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *e, uint32_t pasid, Error **errp)
     p = svm_dma_get_pasid(e, pasid, &ret);
     if (!p) {
         error_setg_errno(errp, -ret, "%s cannot use PASID 0x%" PRIx32,
-                         e->dev->name, pasid);
+                         pci_svm_name(e->dev), pasid);
         return NULL;
     }
     ctx = g_new0(PCISVMDMAContext, 1);
@@ -272,7 +272,7 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *e, uint32_t pasid, Error **errp)
     WITH_QEMU_LOCK_GUARD(&e->lock) {
         QLIST_INSERT_HEAD(&e->contexts, ctx, next);
     }
-    trace_pci_svm_dma_open(e->dev->name, pasid);
+    trace_pci_svm_dma_open(pci_svm_name(e->dev), pasid);
     return ctx;
 }
 
@@ -309,7 +309,7 @@ static void svm_dma_cancel_locked(PCISVMDMAContext *ctx)
 void pci_svm_dma_cancel(PCISVMDMAContext *ctx)
 {
     assert(bql_locked());
-    trace_pci_svm_dma_cancel(ctx->engine->dev->name, ctx->pasid);
+    trace_pci_svm_dma_cancel(pci_svm_name(ctx->engine->dev), ctx->pasid);
     QEMU_LOCK_GUARD(&ctx->engine->lock);
     svm_dma_cancel_locked(ctx);
 }
@@ -348,7 +348,7 @@ void pci_svm_dma_close(PCISVMDMAContext *ctx)
     assert(bql_locked());
     e = ctx->engine;
     p = ctx->pasid_use;
-    trace_pci_svm_dma_close(e->dev->name, ctx->pasid);
+    trace_pci_svm_dma_close(pci_svm_name(e->dev), ctx->pasid);
     if (svm_dma_stop_context(ctx)) {
         pci_iommu_unregister_iotlb_notifier(e->dev, p->pasid, &p->iotlb);
         pci_atc_invalidate(e->atc, p->pasid, 0, UINT64_MAX);

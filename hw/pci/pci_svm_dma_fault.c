@@ -400,7 +400,7 @@ int coroutine_fn svm_dma_op_ask(SVMDMAOp *op)
     if (!group) {
         return op_fail_unanswered(op);
     }
-    trace_pci_svm_dma_page_group(e->dev->name, op->ctx->pasid,
+    trace_pci_svm_dma_page_group(pci_svm_name(e->dev), op->ctx->pasid,
                                  group - e->groups, pages[0], count,
                                  op->is_write);
     ret = op_send_group(op, group, pages, count);
@@ -435,7 +435,7 @@ void svm_dma_respond(IOMMUPRINotifier *notifier, IOMMUPRIResponse *response)
     SVMDMAGroup *group = &e->groups[prgi];
 
     QEMU_LOCK_GUARD(&e->lock);
-    trace_pci_svm_dma_response(e->dev->name, p->pasid, prgi,
+    trace_pci_svm_dma_response(pci_svm_name(e->dev), p->pasid, prgi,
                                response->response_code, group->op != NULL);
     if (group->pasid == p) {
         fault_answer_locked(e, group,

@@ -30,6 +30,7 @@
 #include "qemu/timer.h"
 #include "hw/pci/pci_atc.h"
 #include "hw/pci/pci_svm_dma.h"
+#include "hw/pci/pci_svm_name.h"
 #include "system/runstate.h"
 
 /* Results of one translation request: how far it may read ahead */

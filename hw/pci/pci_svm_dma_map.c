@@ -130,7 +130,8 @@ int coroutine_fn pci_svm_dma_co_map(PCISVMDMAContext *ctx, uint64_t addr,
         map_unref(new);
         return ret;
     }
-    trace_pci_svm_dma_map(ctx->pasid, addr, new->len, is_write);
+    trace_pci_svm_dma_map(pci_svm_name(ctx->engine->dev), ctx->pasid, addr,
+                            new->len, is_write);
     new->mapped = true;
     if (new->early) {
         map_tell_later(new);
@@ -152,7 +153,8 @@ void pci_svm_dma_unmap(PCISVMDMAMap *map)
             QLIST_REMOVE(map, next);
         }
     }
-    trace_pci_svm_dma_unmap(map->ctx->pasid, map->addr, map->len);
+    trace_pci_svm_dma_unmap(pci_svm_name(map->ctx->engine->dev),
+                              map->ctx->pasid, map->addr, map->len);
     map_unref(map);
 }
 
@@ -196,7 +198,8 @@ void pci_svm_dma_map_end(PCISVMDMAMap *map, size_t offset, size_t len)
 
 static void map_revoke_locked(PCISVMDMA *e, PCISVMDMAMap *map)
 {
-    trace_pci_svm_dma_revoke(map->ctx->pasid, map->addr, map->len, map->uses);
+    trace_pci_svm_dma_revoke(pci_svm_name(e->dev), map->ctx->pasid, map->addr,
+                               map->len, map->uses);
     QLIST_REMOVE(map, next);
     map->revoked = true;
     e->revoked_uses += map->uses;

@@ -259,7 +259,8 @@ static int op_translate(SVMDMAOp *op)
     }
     hit = pci_atc_lookup(e->atc, op->ctx->pasid, op->addr, op->need, &op->entry,
                          &op->ticket);
-    trace_pci_svm_dma_lookup(e->dev->name, op->ctx->pasid, op->addr, hit);
+    trace_pci_svm_dma_lookup(pci_svm_name(e->dev), op->ctx->pasid, op->addr,
+                             hit);
     stat64_add(hit ? &e->stats.atc_hits : &e->stats.atc_misses, 1);
     pci_svm_count(op->ctx->pasid_use->counters,
                   hit ? PCI_SVM_ATC_HITS : PCI_SVM_ATC_MISSES, 1);
@@ -330,7 +331,7 @@ static int coroutine_fn op_access_mmio(SVMDMAOp *op)
     ret = svm_dma_op_check(op);
     if (!ret && !e->paused &&
         pci_atc_is_current(e->atc, op->ctx->pasid, &op->entry, op->ticket)) {
-        trace_pci_svm_dma_mmio(e->dev->name, op->ctx->pasid, op->addr,
+        trace_pci_svm_dma_mmio(pci_svm_name(e->dev), op->ctx->pasid, op->addr,
                                op->translated, len, op->is_write);
         ret = op_access_bounce(op, len);
         done = !ret;
@@ -462,8 +463,8 @@ static int op_access(SVMDMAOp *op)
 
     op->translated = (op->entry.translated_addr & ~mask) | offset;
     op->piece = op_piece_len(op);
-    trace_pci_svm_dma_access(op->engine->dev->name, op->ctx->pasid, op->addr,
-                             op->translated, op->piece, op->is_write);
+    trace_pci_svm_dma_access(pci_svm_name(op->engine->dev), op->ctx->pasid,
+                             op->addr, op->translated, op->piece, op->is_write);
     len = op->piece;
     mr = op_map(op, &len, &host);
     if (mr) {
@@ -692,7 +693,7 @@ int coroutine_fn svm_dma_run(const SVMDMAJob *job, PCISVMDMAError *err)
             .addr = op.addr, .reason = op.reason, .done = op.done,
         };
     }
-    trace_pci_svm_dma_end(op.engine->dev->name, job->ctx->pasid,
+    trace_pci_svm_dma_end(pci_svm_name(op.engine->dev), job->ctx->pasid,
                           job->count ? job->ranges[0].addr : 0, op.total,
                           op.is_write, op.addr, op.reason);
     op_end(&op);
