@@ -152,14 +152,6 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
     return ret;
 }
 
-bool vtd_bypass_allowed(VTDAddressSpace *as, const VTDContextEntry *ce)
-{
-    IntelIOMMUState *s = as->iommu_state;
-    PCIDevice *dev = as->bus->devices[as->devfn];
-
-    return !s->svm || !dev || !dev->exp.ats_cap || vtd_ats_enabled_by(s, ce);
-}
-
 int vtd_translated_index(IOMMUMemoryRegion *iommu, MemTxAttrs attrs)
 {
     VTDAddressSpace *as = container_of(iommu, VTDAddressSpace, iommu);

@@ -116,6 +116,7 @@ void vtd_pasid_init(IntelIOMMUState *s)
     s->svm_state.functions = g_ptr_array_new();
     s->svm_state.by_sid = g_hash_table_new(NULL, NULL);
     vtd_cache_init(s);
+    vtd_tlb_init(s);
 }
 
 /*
@@ -277,28 +278,6 @@ bool vtd_process_pasid_cache_desc(IntelIOMMUState *s, VTDInvDesc *desc)
     return true;
 }
 
-/* An untranslated request with PASID; the others carry a physical address. */
-static VTDFaultReason vtd_translate_with_pasid(VTDPASIDRegion *region,
-                                               hwaddr addr, bool is_write,
-                                               VTDMapping *mapping)
-{
-    IntelIOMMUState *s = region->s;
-    VTDRequestContext ctx;
-    VTDFaultReason fault;
-
-    fault = vtd_request_begin(s, region->bus, region->devfn, region->pasid,
-                              VTD_REQUEST_UNTRANSLATED, &ctx);
-    if (!fault) {
-        fault = vtd_walk_one(s, &ctx.ce, &ctx.pe, addr, is_write, mapping);
-    }
-    vtd_request_end(s, &ctx);
-    if (fault) {
-        vtd_record_fault(s, &ctx, fault, addr,
-                         is_write ? IOMMU_WO : IOMMU_RO);
-    }
-    return fault;
-}
-
 static IOMMUTLBEntry vtd_pasid_region_translate(IOMMUMemoryRegion *iommu,
                                                 hwaddr addr,
                                                 IOMMUAccessFlags flag,
@@ -308,20 +287,16 @@ static IOMMUTLBEntry vtd_pasid_region_translate(IOMMUMemoryRegion *iommu,
     IOMMUTLBEntry entry = {
         .target_as = &address_space_memory, .pasid = region->pasid,
     };
-    VTDMapping m;
 
     /*
      * Without translation nobody knows the PASID (4.1); a translated request
      * with PASID is malformed.
      */
-    if (!region->s->dmar_enabled || iommu_idx == PCI_AT_TRANSLATED ||
-        vtd_translate_with_pasid(region, addr, flag & IOMMU_WO, &m)) {
-        return entry;
+    if (region->s->dmar_enabled && iommu_idx != PCI_AT_TRANSLATED) {
+        vtd_untranslated_with_pasid(region->s, region->bus, region->devfn,
+                                    region->pasid, addr, flag & IOMMU_WO,
+                                    &entry);
     }
-    entry.iova = addr & ~m.mask;
-    entry.translated_addr = m.target;
-    entry.addr_mask = m.mask;
-    entry.perm = m.perm & IOMMU_RW;
     return entry;
 }
 

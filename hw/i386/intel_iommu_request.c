@@ -197,6 +197,14 @@ bool vtd_ats_enabled_by(IntelIOMMUState *s, const VTDContextEntry *ce)
     return (ce->lo & VTD_CONTEXT_ENTRY_TT) == VTD_CONTEXT_TT_DEV_IOTLB;
 }
 
+bool vtd_bypass_allowed(VTDAddressSpace *as, const VTDContextEntry *ce)
+{
+    IntelIOMMUState *s = as->iommu_state;
+    PCIDevice *dev = as->bus->devices[as->devfn];
+
+    return !s->svm || !dev || !dev->exp.ats_cap || vtd_ats_enabled_by(s, ce);
+}
+
 /* Legacy mode has no PASIDs and no page requests (3.4.1). */
 static VTDFaultReason vtd_request_check_legacy(IntelIOMMUState *s,
                                                const VTDRequestContext *ctx)
@@ -360,7 +368,8 @@ static const uint8_t scalable_faults[] = {
     [VTD_FR_CONTEXT_ENTRY_RSVD] = VTD_FR_SM_CONTEXT_ENTRY_RSVD,
 };
 
-VTDFaultReason vtd_svm_fault_reason(IntelIOMMUState *s, VTDFaultReason fault)
+static VTDFaultReason vtd_fault_in_mode(const IntelIOMMUState *s,
+                                        VTDFaultReason fault)
 {
     if (s->root_scalable && fault < ARRAY_SIZE(scalable_faults) &&
         scalable_faults[fault]) {
@@ -392,7 +401,7 @@ void vtd_record_fault(IntelIOMMUState *s, const VTDRequestContext *ctx,
                       VTDFaultReason fault, hwaddr addr,
                       IOMMUAccessFlags access)
 {
-    fault = vtd_svm_fault_reason(s, fault);
+    fault = vtd_fault_in_mode(s, fault);
     if (!ctx->fpd || !vtd_is_qualified_fault(fault)) {
         QEMU_LOCK_GUARD(&s->iommu_lock);
         vtd_report_frcd_fault(s, ctx->sid,

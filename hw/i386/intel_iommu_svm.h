@@ -7,6 +7,7 @@
  *   intel_iommu_svm.c    options, capability bits, operations of the PCI level
  *   intel_iommu_request.c  requests, and what the guest's tables say of them
  *   intel_iommu_walk.c   paging structures
+ *   intel_iommu_untranslated.c  untranslated requests, and their IOTLB
  *   intel_iommu_pasid.c  state of (function, PASID), PASID cache, device TLB
  *   intel_iommu_ats.c    translation requests, translated requests
  *   intel_iommu_prq.c    page request queue, page group responses
@@ -175,6 +176,7 @@ bool vtd_is_qualified_fault(VTDFaultReason fault);
 void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id, uint64_t hi,
                            uint64_t lo);
 bool vtd_switch_address_space(VTDAddressSpace *as);
+void vtd_pt_schedule_fast_path(VTDAddressSpace *as);
 
 /*
  * Hooks of intel_iommu.c, and what the units offer each other.
@@ -370,14 +372,18 @@ VTDFaultReason vtd_svm_get_pasid_entry(IntelIOMMUState *s,
 bool vtd_ats_enabled_by(IntelIOMMUState *s, const VTDContextEntry *ce);
 
 /**
- * vtd_svm_fault_reason: code of a fault condition in the mode that we are in
+ * vtd_bypass_allowed: may an address space that is passed through skip us?
  *
- * @s: the IOMMU
- * @fault: fault condition, by its code in either mode
+ * @as: address space of the requester
+ * @ce: its context entry, present
  *
- * Context: any thread. VT-d 7.1.3.
+ * Pass-through leaves untranslated requests as they are, so that they need
+ * not come here; a function with an ATS capability whose context entry does
+ * not enable its device TLB must, to have its translated requests refused.
+ *
+ * Context: any thread.
  */
-VTDFaultReason vtd_svm_fault_reason(IntelIOMMUState *s, VTDFaultReason fault);
+bool vtd_bypass_allowed(VTDAddressSpace *as, const VTDContextEntry *ce);
 
 /**
  * vtd_record_fault: record a fault of a request, unless its FPD is set
@@ -443,37 +449,6 @@ VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
                             bool is_write, VTDMapping *mapping);
 
 /**
- * vtd_walk_to_pte: vtd_walk_one() in terms of the IOTLB
- *
- * @s: the IOMMU
- * @ce: as for vtd_walk()
- * @pe: as for vtd_walk()
- * @addr: address of the request
- * @is_write: the request is a write, else a read
- * @pte: set to the address of the page, which all stages yield
- * @level: set to the level whose leaves have the size of the page
- * @reads: set to whether the page may be read
- * @writes: set to whether it may be written
- *
- * Returns: 0, or minus the fault condition.
- *
- * Context: as for vtd_walk().
- */
-int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
-                    const VTDPASIDEntry *pe, hwaddr addr, bool is_write,
-                    uint64_t *pte, uint32_t *level, bool *reads, bool *writes);
-
-/**
- * vtd_walk_iotlb_pgtt: whose invalidations concern an entry of the IOTLB?
- *
- * @pe: PASID entry that the entry comes from; zero in legacy mode
- *
- * Returns: %VTD_SM_PASID_ENTRY_SLT or, for all that depends on a first stage,
- * nested or not, %VTD_SM_PASID_ENTRY_FLT. VT-d 6.5.2.3, 6.5.2.4.
- */
-uint8_t vtd_walk_iotlb_pgtt(const VTDPASIDEntry *pe);
-
-/**
  * vtd_fault_is_miss: is a fault condition what an ATS device asks about?
  *
  * @fault: fault condition of a walk
@@ -507,6 +482,68 @@ bool vtd_overlaps_interrupts(hwaddr addr, hwaddr mask);
  * VT-d 3.15.
  */
 hwaddr vtd_clip_interrupts(hwaddr addr, hwaddr mask);
+
+/* intel_iommu_untranslated.c */
+
+/**
+ * vtd_tlb_init: make the IOTLB, empty
+ *
+ * @s: the IOMMU; nothing is made without svm=on
+ *
+ * Context: realize.
+ */
+void vtd_tlb_init(IntelIOMMUState *s);
+
+/**
+ * vtd_tlb_drop: forget the translations of untranslated requests
+ *
+ * @s: the IOMMU
+ *
+ * vtd_cache_drop() makes them stale, too. Requests that have looked before are
+ * waited for by vtd_drain_requests().
+ *
+ * Context: any thread. VT-d 6.5.2.3, 6.5.2.4.
+ */
+void vtd_tlb_drop(IntelIOMMUState *s);
+
+/**
+ * vtd_untranslated_request: translate an untranslated request of a function
+ *
+ * @as: address space of the requester
+ * @addr: address of the request
+ * @is_write: the request is a write, else a read
+ * @entry: iova, translated_addr, addr_mask and perm are set to what was found.
+ *     perm is what the guest's tables are marked for: a write is in it only if
+ *     Dirty is set, or there is none.
+ *
+ * Whoever passes through is let skip us from now on, by
+ * vtd_pt_schedule_fast_path().
+ *
+ * Returns: false if there is no such translation, and the fault was recorded;
+ * @entry is as it was then.
+ *
+ * Context: any thread, RCU critical section, with svm=on and translation
+ * enabled. VT-d 3.6 to 3.9.
+ */
+bool vtd_untranslated_request(VTDAddressSpace *as, hwaddr addr, bool is_write,
+                              IOMMUTLBEntry *entry);
+
+/**
+ * vtd_untranslated_with_pasid: the same with PASID
+ *
+ * @s: the IOMMU
+ * @bus: bus of the requester
+ * @devfn: device and function number of the requester
+ * @pasid: PASID of the request
+ * @addr: as for vtd_untranslated_request()
+ * @is_write: the same
+ * @entry: the same
+ *
+ * Returns: as vtd_untranslated_request(). Context: the same.
+ */
+bool vtd_untranslated_with_pasid(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                 uint32_t pasid, hwaddr addr, bool is_write,
+                                 IOMMUTLBEntry *entry);
 
 /* intel_iommu_pasid.c */
 
@@ -628,20 +665,6 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
  */
 bool vtd_translated_request(VTDAddressSpace *as, hwaddr addr, bool is_write,
                             IOMMUTLBEntry *entry);
-
-/**
- * vtd_bypass_allowed: may an address space that is passed through skip us?
- *
- * @as: address space of the requester
- * @ce: its context entry, present
- *
- * Pass-through leaves untranslated requests as they are, so that they need
- * not come here; a function with an ATS capability whose context entry does
- * not enable its device TLB must, to have its translated requests refused.
- *
- * Context: any thread.
- */
-bool vtd_bypass_allowed(VTDAddressSpace *as, const VTDContextEntry *ce);
 
 /**
  * vtd_translated_index: IOMMU index of a request, by its address type

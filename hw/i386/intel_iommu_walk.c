@@ -804,17 +804,6 @@ bool vtd_fault_is_miss(VTDFaultReason fault)
 
 /* ---- untranslated requests */
 
-/* The block of a leaf's size around an address in a mapping */
-static unsigned walk_level_of(hwaddr mask)
-{
-    unsigned level = VTD_PDP_LEVEL;
-
-    while (walk_level_mask(level) > mask) {
-        level--;
-    }
-    return level;
-}
-
 static bool walk_is_second_only(const VTDPASIDEntry *pe)
 {
     return !walk_is_scalable(pe) ||
@@ -836,27 +825,4 @@ VTDFaultReason vtd_walk_one(IntelIOMMUState *s, const VTDContextEntry *ce,
 
     vtd_walk(s, ce, pe, &req, walk_keep_mapping, mapping);
     return mapping->fault;
-}
-
-int vtd_walk_to_pte(IntelIOMMUState *s, const VTDContextEntry *ce,
-                    const VTDPASIDEntry *pe, hwaddr addr, bool is_write,
-                    uint64_t *pte, uint32_t *level, bool *reads, bool *writes)
-{
-    VTDMapping m;
-    VTDFaultReason fault = vtd_walk_one(s, ce, pe, addr, is_write, &m);
-
-    if (fault) {
-        return -fault;
-    }
-    *level = walk_level_of(m.mask);
-    *pte = (m.target + (addr & m.mask)) & ~walk_level_mask(*level);
-    *reads = m.perm & IOMMU_RO;
-    *writes = m.perm & IOMMU_WO;
-    return 0;
-}
-
-uint8_t vtd_walk_iotlb_pgtt(const VTDPASIDEntry *pe)
-{
-    return walk_is_second_only(pe) ? VTD_SM_PASID_ENTRY_SLT
-                                   : VTD_SM_PASID_ENTRY_FLT;
 }

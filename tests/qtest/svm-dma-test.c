@@ -16,6 +16,7 @@
 
 #define PAGE        (4 * KiB)
 #define DID         7
+#define PASID       0xabcde
 #define RID_PASID   5
 #define IOVA        0x3540000000ULL
 #define PATTERN     0x1122334455667788ULL
@@ -33,7 +34,7 @@ typedef struct Machine {
     uint64_t page;
 } Machine;
 
-static void set_entry(Machine *m)
+static void set_pasid_entry(Machine *m)
 {
     uint32_t pasid = m->t.pasid == QVTD_NO_PASID ? RID_PASID : m->t.pasid;
     QVTDPasidEntry pe = {
@@ -41,6 +42,11 @@ static void set_entry(Machine *m)
     };
 
     qvtd_set_pasid_entry(m->v, m->t.f->dir, pasid, &pe);
+}
+
+static void set_entry(Machine *m)
+{
+    set_pasid_entry(m);
     qvtd_set_context(m->v, m->t.sid, QVTD_SVM_CONTEXT, QVTD_SVM_PDTS,
                      m->t.f->dir, RID_PASID);
     qvtd_inv_all(m->v);
@@ -196,6 +202,7 @@ typedef struct Forget {
     const char *path;
     unsigned int pgtt;
     QVTDDesc (*desc)(void);
+    bool with_pasid;
 } Forget;
 
 static QVTDDesc iotlb_page(void)
@@ -228,6 +235,16 @@ static QVTDDesc piotlb_page(void)
     return qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, DID, RID_PASID, IOVA, 0, false);
 }
 
+static QVTDDesc piotlb_all_of_pasid(void)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_ALL, DID, PASID, 0, 0, false);
+}
+
+static QVTDDesc piotlb_page_of_pasid(void)
+{
+    return qvtd_piotlb_desc(QVTD_PIOTLB_PAGE, DID, PASID, IOVA, 0, false);
+}
+
 static const Forget forgets[] = {
     { "/svm/inv/a-page-invalidation-forgets-a-second-stage-page",
       QVTD_PGTT_SS, iotlb_page },
@@ -245,6 +262,12 @@ static const Forget forgets[] = {
       QVTD_PGTT_NESTED, iotlb_page },
     { "/svm/inv/a-domain-invalidation-forgets-nested-pages",
       QVTD_PGTT_NESTED, iotlb_domain },
+    { "/svm/inv/a-PASID-invalidation-forgets-a-page-of-the-PASID",
+      QVTD_PGTT_FS, piotlb_all_of_pasid, true },
+    { "/svm/inv/a-PASID-page-invalidation-forgets-a-page-of-the-PASID",
+      QVTD_PGTT_FS, piotlb_page_of_pasid, true },
+    { "/svm/inv/a-global-invalidation-forgets-a-page-of-the-PASID",
+      QVTD_PGTT_SS, iotlb_global, true },
 };
 
 static void test_forget(const void *data)
@@ -253,7 +276,7 @@ static void test_forget(const void *data)
     uint64_t other;
     Machine m;
 
-    start(&m, f->pgtt, QVTD_NO_PASID);
+    start(&m, f->pgtt, f->with_pasid ? PASID : QVTD_NO_PASID);
     g_assert(writes(&m));
     g_assert(reads(&m));
     other = qvtd_alloc_page(m.v);
@@ -264,6 +287,32 @@ static void test_forget(const void *data)
     g_assert(reads_at(&m, IOVA, other, 0));
     g_assert(writes_at(&m, IOVA, other, 0));
     stop(&m);
+}
+
+/* With what leads to them: the PASID entry names another table. */
+static void test_forget_with_entry(const void *data)
+{
+    const QVTDDesc *desc = data;
+    uint64_t other;
+    Machine m;
+
+    start(&m, QVTD_PGTT_FS, PASID);
+    g_assert(writes(&m));
+    g_assert(reads(&m));
+    other = qvtd_alloc_page(m.v);
+    m.table = qvtd_alloc_page(m.v);
+    qvtd_fs_map(m.v, m.table, IOVA, other, 1, QVTD_FS_USER_RW);
+    set_pasid_entry(&m);
+    qvtd_inv(m.v, *desc);
+    g_assert(reads_at(&m, IOVA, other, 0));
+    g_assert(writes_at(&m, IOVA, other, 0));
+    stop(&m);
+}
+
+static void add_forget_with_entry(const char *path, QVTDDesc desc)
+{
+    qtest_add_data_func_full(path, g_memdup2(&desc, sizeof(desc)),
+                             test_forget_with_entry, g_free);
 }
 
 /*
@@ -727,6 +776,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(forgets); i++) {
         qtest_add_data_func(forgets[i].path, &forgets[i], test_forget);
     }
+    add_forget_with_entry("/svm/inv/the-PASID-cache-takes-its-translations-along",
+                          qvtd_pasid_cache_desc(QVTD_PC_PASID, DID, PASID));
+    add_forget_with_entry("/svm/inv/the-context-cache-takes-its-translations-"
+                          "along", qvtd_cc_desc(QVTD_CC_GLOBAL, 0, 0, 0));
     for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
         qtest_add_data_func(refusals[i].path, &refusals[i], test_refusal);
     }
