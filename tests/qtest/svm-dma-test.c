@@ -776,10 +776,10 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(forgets); i++) {
         qtest_add_data_func(forgets[i].path, &forgets[i], test_forget);
     }
-    add_forget_with_entry("/svm/inv/the-PASID-cache-takes-its-translations-along",
+    add_forget_with_entry("/svm/inv/the-PASID-cache-takes-translations-along",
                           qvtd_pasid_cache_desc(QVTD_PC_PASID, DID, PASID));
-    add_forget_with_entry("/svm/inv/the-context-cache-takes-its-translations-"
-                          "along", qvtd_cc_desc(QVTD_CC_GLOBAL, 0, 0, 0));
+    add_forget_with_entry("/svm/inv/the-context-cache-takes-translations-along",
+                          qvtd_cc_desc(QVTD_CC_GLOBAL, 0, 0, 0));
     for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
         qtest_add_data_func(refusals[i].path, &refusals[i], test_refusal);
     }
