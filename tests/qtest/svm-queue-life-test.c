@@ -241,6 +241,7 @@ static void test_abort(void)
     g_assert(qvtd_svm_is_poisoned(m.f, page, PAGE));
     g_assert(!qsvm_queue_has_interrupt(&m.q));
     g_assert_cmpuint(qsvm_queue_readl(&m.q, SVM_Q_HEAD), ==, index);
+    g_assert_cmpuint(qsvm_queue_readl(&m.q, SVM_Q_TAIL), ==, index + 1);
 
     /* What was submitted before is forgotten, not the place */
     enable(&m.q);
@@ -248,6 +249,32 @@ static void test_abort(void)
     qsvm_queue_kick(&m.q);
     qsvm_queue_wait(&m.q, index);
     g_assert(is_filled(&m, page));
+    stop(&m);
+}
+
+/* The OS does not answer in time: neither the queue nor the page is lost. */
+static void test_page_timeout(void)
+{
+    QVTDPageReq req;
+    QSVMRecord rec;
+    uint32_t index;
+    Machine m;
+
+    start_with(&m, ENDPOINT ",page-timeout-ms=100");
+    index = submit_waiting(&m, 0, &req);
+    qsvm_queue_submit(&m.q, &(QSVMDesc) { .flags = SVM_DESC_F_FENCE });
+    g_assert(!qsvm_queue_is_complete(&m.q, index));
+    qtest_clock_step(m.f->qts, NANOSECONDS_PER_SECOND / 10);
+    rec = qsvm_queue_wait(&m.q, index);
+    g_assert_cmpuint(rec.status, ==, SVM_CPL_TIMEOUT);
+    g_assert_cmphex(rec.addr, ==, IOVA);
+    g_assert_cmphex(rec.done, ==, 0);
+    rec = qsvm_queue_wait(&m.q, index + 1);
+    g_assert_cmpuint(rec.status, ==, SVM_CPL_SKIPPED);
+
+    resolve(&m, &req);
+    expect_works(&m.q);
+    g_assert_cmpuint(qsvm_queue_state(&m.q), ==, SVM_STATE_RUNNING);
     stop(&m);
 }
 
@@ -1075,6 +1102,8 @@ static const Test tests[] = {
       test_drain_busy },
     { "/svm/queue/state/a-paused-queue-is-drained", test_drain_paused },
     { "/svm/queue/state/abort-waits-for-nothing", test_abort },
+    { "/svm/queue/state/page-timeout-ms-ends-a-descriptor",
+      test_page_timeout },
     { "/svm/queue/state/abort-again-and-again", test_abort_again_and_again },
     { "/svm/queue/state/each-control-in-each-state", test_controls },
     { "/svm/queue/ring/is-swapped-in", test_ring_swapped },
