@@ -77,7 +77,8 @@ part_commits() {
 part_cover() {
     case $1 in
     fixes) cat "$ROOT/patches/cover-fixes.txt" ;;
-    features) sed -e "2a Based-on: the series \"$(head -n 1 "$ROOT/patches/cover-fixes.txt")\"\\n" "$ROOT/patches/cover.txt" ;;
+    # The fixes have no Message-Id before they are posted.
+    features) sed -e "2a Based-on: <Message-Id of \"$(head -n 1 "$ROOT/patches/cover-fixes.txt")\">\\n" "$ROOT/patches/cover.txt" ;;
     *) cat "$ROOT/patches/cover.txt" ;;
     esac
 }

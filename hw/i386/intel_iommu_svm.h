@@ -499,8 +499,8 @@ void vtd_tlb_init(IntelIOMMUState *s);
  *
  * @s: the IOMMU
  *
- * vtd_cache_drop() makes them stale, too. Requests that have looked before are
- * waited for by vtd_drain_requests().
+ * vtd_cache_drop() makes them stale, too. Walks under way are waited for by
+ * vtd_drain_requests(); who has found an entry is not.
  *
  * Context: any thread. VT-d 6.5.2.3, 6.5.2.4.
  */

@@ -50,7 +50,7 @@ static void upcase_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
 
     if (addr == REG_PROCESS) {
         g_clear_pointer(&s->ctx, pci_svm_dma_close);
-        s->ctx = pci_svm_dma_open(s->dma, val, NULL);
+        s->ctx = pci_svm_dma_open(s->dma, MIN(val, 1 << 20), NULL);
         s->status = s->ctx ? STATUS_DONE : STATUS_FAILED;
     } else if (s->ctx && s->status != STATUS_BUSY) {
         s->block = val;
