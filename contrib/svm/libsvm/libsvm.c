@@ -292,6 +292,18 @@ static bool queue_await_event(struct libsvm_queue *queue, int timeout_ms)
     return !(wait.revents & (POLLERR | POLLHUP));
 }
 
+/*
+ * The queue is disabled or in error. The driver is told, too, when it is about
+ * to take the queue away: it answers when that is done.
+ */
+static int queue_why_stopped(const struct libsvm_queue *queue)
+{
+    struct svm_queue_status status;
+    int ret = libsvm_queue_status(queue, &status);
+
+    return ret ? ret : -EIO;
+}
+
 /* Until the queue is no longer in @state; 0, -EIO or -ENODEV */
 static int queue_leave_state(struct libsvm_queue *queue, uint32_t state)
 {
@@ -449,7 +461,7 @@ int libsvm_poll(struct libsvm_queue *queue, uint64_t ticket,
     if (ret != -EAGAIN || alive) {
         return ret;
     }
-    return queue_await_event(queue, 0) ? -EIO : -ENODEV;
+    return queue_why_stopped(queue);
 }
 
 static int64_t now_ms(void)
