@@ -36,6 +36,8 @@ const char *scenario_counter_name(unsigned i)
 static const struct scenario_suite *suite;
 
 unsigned svm_rounds = 2000;
+unsigned svm_soak_seconds = 60;
+static unsigned timeout = SCENARIO_TIMEOUT;
 static bool inject_failure;
 static bool verbose;
 
@@ -119,7 +121,7 @@ static void run_in_child(const struct scenario *s, int report_to)
 {
     report_fd = report_to;
     setpgid(0, 0);
-    alarm(SCENARIO_TIMEOUT);
+    alarm(timeout);
     s->run();
     suite->check_health();
     _exit(0);
@@ -151,8 +153,7 @@ static void explain_status(int status, struct verdict *v)
         return;
     }
     if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
-        snprintf(v->why, sizeof(v->why), "no end after %d seconds",
-                 SCENARIO_TIMEOUT);
+        snprintf(v->why, sizeof(v->why), "no end after %u seconds", timeout);
     } else if (WIFSIGNALED(status)) {
         snprintf(v->why, sizeof(v->why), "killed by signal %d (%s)",
                  WTERMSIG(status), strsignal(WTERMSIG(status)));
@@ -268,13 +269,14 @@ int scenario_main(const struct scenario_suite *of, int argc, char **argv)
         { "list", no_argument, NULL, 'l' },
         { "verbose", no_argument, NULL, 'v' },
         { "rounds", required_argument, NULL, 'r' },
+        { "seconds", required_argument, NULL, 's' },
         { "inject-failure", no_argument, NULL, 'f' },
         { }
     };
     int option;
 
     suite = of;
-    while ((option = getopt_long(argc, argv, "lvr:f", options, NULL)) >= 0) {
+    while ((option = getopt_long(argc, argv, "lvr:s:f", options, NULL)) >= 0) {
         switch (option) {
         case 'l':
             return list_scenarios();
@@ -285,6 +287,12 @@ int scenario_main(const struct scenario_suite *of, int argc, char **argv)
             if (sscanf(optarg, "%u", &svm_rounds) != 1) {
                 return bad_usage();
             }
+            break;
+        case 's':
+            if (sscanf(optarg, "%u", &svm_soak_seconds) != 1) {
+                return bad_usage();
+            }
+            timeout = SCENARIO_TIMEOUT + svm_soak_seconds;
             break;
         case 'f':
             inject_failure = true;

@@ -63,12 +63,14 @@ int scenario_main(const struct scenario_suite *suite, int argc, char **argv);
     "       " program " scenario [OPTION]... NAME...|all\n"                    \
     "  -v, --verbose          print what happened beneath, too\n"             \
     "  -r, --rounds N         rounds of the races (default 2000)\n"           \
+    "  -s, --seconds N        length of the soak (default 60)\n"              \
     "  -f, --inject-failure   expect a wrong CRC: the scenarios must fail\n"
 
 /* Name of a counter */
 const char *scenario_counter_name(unsigned i);
 
 extern unsigned svm_rounds;
+extern unsigned svm_soak_seconds;
 
 /* What to corrupt the next expected CRC with: 0 unless a failure is wanted. */
 uint8_t svm_injected_error(void);

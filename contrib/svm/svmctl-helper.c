@@ -5,10 +5,14 @@
  */
 
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "svmctl.h"
@@ -38,6 +42,14 @@ pid_t svm_start_child(void)
     return pid;
 }
 
+void svm_end_with(pid_t parent)
+{
+    svm_need(!prctl(PR_SET_PDEATHSIG, SIGKILL), "PR_SET_PDEATHSIG");
+    if (getppid() != parent) {
+        _exit(0);
+    }
+}
+
 void svm_join_child(pid_t pid)
 {
     int status;
@@ -46,6 +58,42 @@ void svm_join_child(pid_t pid)
     if (!WIFEXITED(status) || WEXITSTATUS(status)) {
         svm_fail("a child process ended with status 0x%x", status);
     }
+}
+
+void svm_say(const char *line)
+{
+    int fd = open("/dev/console", O_WRONLY | O_NOCTTY | O_CLOEXEC);
+
+    svm_need(fd >= 0, "/dev/console");
+    svm_need(dprintf(fd, "SVM-TEST: %s\n", line) > 0, "/dev/console");
+    close(fd);
+}
+
+/* The answer is typed on the console, which is not to repeat it. */
+static int open_keyboard(void)
+{
+    int fd = open("/dev/console", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+    struct termios attr;
+
+    svm_need(fd >= 0 && !tcgetattr(fd, &attr), "/dev/console");
+    attr.c_lflag &= ~(ECHO | ECHONL);
+    svm_need(!tcsetattr(fd, TCSANOW, &attr), "/dev/console");
+    return fd;
+}
+
+void svm_ask(const char *what, char *answer, size_t size)
+{
+    int fd = open_keyboard();
+    char line[64];
+    ssize_t n;
+
+    snprintf(line, sizeof(line), "ask %s", what);
+    svm_say(line);
+    n = read(fd, answer, size - 1);
+    svm_need(n > 0, "hearing from the host");
+    answer[n] = '\0';
+    answer[strcspn(answer, "\n")] = '\0';
+    close(fd);
 }
 
 char *svm_pci_function(const char *misc)

@@ -11,6 +11,8 @@
  */
 
 #define _GNU_SOURCE
+#include <errno.h>
+#include <math.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -44,6 +46,16 @@ struct tally {
     uint64_t overlaps[KINDS];
 };
 
+/* All of them, in shared memory */
+struct svm_stress {
+    volatile double deadline;   /* by svm_seconds() */
+    volatile unsigned moments;  /* odd: the machine may stop */
+    bool may_lose;
+    unsigned processes;
+    pid_t *children;        /* 0: none */
+    struct tally *tallies;
+};
+
 /* An operation on its part of the sources and the destinations */
 struct job {
     struct libsvm_op op;
@@ -57,7 +69,9 @@ struct worker {
     unsigned number;
     unsigned kind;          /* enum kind, of this round */
     uint64_t random;
+    struct svm_stress *stress;
     struct tally *tally;
+    struct libsvm *svm;
     struct libsvm_queue *queue;
     struct svm_meeting meeting;
     pid_t child;
@@ -76,6 +90,8 @@ struct worker {
     uint8_t source[SIZE];   /* what src has */
     uint8_t model[SIZE];    /* what dst should have */
     bool written[SIZE];     /* by an operation */
+    uint8_t once[SIZE];     /* what was written if it was executed twice */
+    bool twice;             /* the machine may have stopped in this round */
     uint8_t snapshot[SIZE];
 };
 
@@ -126,7 +142,7 @@ static void renew_memory(struct worker *w)
 /* What a round starts with; destinations that nobody has touched, or not */
 static void prepare_memory(struct worker *w)
 {
-    if (w->tally->rounds % RENEW_EVERY == 0) {
+    if (!w->src || w->tally->rounds % RENEW_EVERY == 0) {
         renew_memory(w);
     }
     svm_fill_random(w->source, SIZE, next_random(w));
@@ -192,12 +208,20 @@ static void submit_jobs(struct worker *w)
                 "submitting");
 }
 
-static void collect_jobs(struct worker *w)
+/* Returns whether they are complete; else the device was taken away. */
+static bool collect_jobs(struct worker *w)
 {
     for (unsigned i = 0; i < JOBS; i++) {
-        w->jobs[i].record = svm_queue_wait(w->queue, w->last + 1 - JOBS + i);
+        int ret = libsvm_wait(w->queue, w->last + 1 - JOBS + i, -1,
+                              &w->jobs[i].record);
+
+        if (ret == -ENODEV && w->stress->may_lose) {
+            return false;
+        }
+        svm_need_ok(ret, "waiting for an operation");
         w->tally->operations++;
     }
+    return true;
 }
 
 /* What happens to the memory while they run */
@@ -273,8 +297,11 @@ static void forked_child(struct worker *w)
 
 static void begin_fork(struct worker *w)
 {
+    pid_t parent = getpid();
+
     w->child = svm_start_child();
     if (!w->child) {
+        svm_end_with(parent);
         forked_child(w);
     }
 }
@@ -423,16 +450,21 @@ static void check_result(struct worker *w, const struct job *job)
     }
 }
 
-/* What the operation has made of the destination, as far as it got */
+/*
+ * What the operation has made of the destination, as far as it got. It may have
+ * got further before, if the machine has stopped and it was executed again.
+ */
 static void apply_job(struct worker *w, const struct job *job)
 {
-    for (size_t i = 0; i < job->record.done; i++) {
-        if (job->op.op == SVM_OP_FILL) {
-            w->model[job->dst + i] = job->op.arg >> i % 8 * 8;
-        } else {
-            w->model[job->dst + i] = w->source[job->src + i];
+    for (size_t i = 0; i < job->op.len; i++) {
+        uint8_t byte = job->op.op == SVM_OP_FILL ?
+                       job->op.arg >> i % 8 * 8 : w->source[job->src + i];
+
+        if (i < job->record.done) {
+            w->model[job->dst + i] = byte;
+            w->written[job->dst + i] = true;
         }
-        w->written[job->dst + i] = true;
+        w->once[job->dst + i] = byte;
     }
 }
 
@@ -460,6 +492,12 @@ static void check_job(struct worker *w, unsigned i)
     }
 }
 
+/* Others are what they were. */
+static void forget_once(struct worker *w)
+{
+    memcpy(w->once, w->model, SIZE);
+}
+
 /* A byte of memory that is new now, or was new while the operations ran */
 static bool right_in_new(struct worker *w, size_t i)
 {
@@ -477,7 +515,9 @@ static void check_destinations(struct worker *w)
     }
     for (size_t i = 0; i < SIZE; i++) {
         bool right = new && i >= w->from && i < w->to ?
-                     right_in_new(w, i) : w->dst[i] == w->model[i];
+                     right_in_new(w, i) :
+                     w->dst[i] == w->model[i] ||
+                     (w->twice && w->dst[i] == w->once[i]);
 
         if (!right) {
             fail_job(w, &w->jobs[i / JOB_SIZE], "a byte is wrong");
@@ -500,14 +540,33 @@ static void check_sources(struct worker *w)
     }
 }
 
+/* Whoever is told that the device is gone can rely on it. */
+static void end_without_device(struct worker *w)
+{
+    svm_fill(w->src, 2 * SIZE, GUARD_BYTE);
+    libsvm_queue_close(w->queue);
+    libsvm_close(w->svm);
+    svm_check_filled(w->src, 2 * SIZE, GUARD_BYTE,
+                     "memory of a device that was taken away");
+    _exit(SVM_STRESS_LOST);
+}
+
 static void run_round(struct worker *w)
 {
+    unsigned moments = w->stress->moments;
+    bool complete;
+
     w->kind = w->tally->rounds % KINDS;
     prepare_memory(w);
     submit_jobs(w);
     begin_disturbance(w);
-    collect_jobs(w);
+    complete = collect_jobs(w);
     end_disturbance(w);
+    if (!complete) {
+        end_without_device(w);
+    }
+    w->twice = moments % 2 || w->stress->moments != moments;
+    forget_once(w);
     for (unsigned i = 0; i < JOBS; i++) {
         check_job(w, i);
     }
@@ -516,21 +575,60 @@ static void run_round(struct worker *w)
     w->tally->rounds++;
 }
 
-static void run_worker(unsigned number, struct tally *tally, uint64_t seed,
-                       double deadline)
+/* Is that no device, and may it be? */
+static bool is_lost(struct worker *w, int ret)
+{
+    return w->stress->may_lose &&
+           (ret == -ENODEV || ret == -ENOENT || ret == -ENXIO ||
+            ret == -EBUSY);
+}
+
+/*
+ * The queue of a process that was killed may be in use for an instant: while a
+ * page request of it is served, and its child has the file.
+ */
+static int open_queue(struct worker *w)
+{
+    double deadline = svm_seconds() + 10;
+    int ret;
+
+    while ((ret = libsvm_queue_open(w->svm, JOBS * 2, &w->queue)) == -ENOSPC &&
+           w->stress->may_lose && svm_seconds() < deadline) {
+        usleep(10000);
+    }
+    return ret;
+}
+
+static void open_device(struct worker *w, const char *path)
+{
+    int ret = libsvm_open(path, &w->svm);
+
+    if (!ret) {
+        ret = open_queue(w);
+    }
+    if (is_lost(w, ret)) {
+        _exit(SVM_STRESS_LOST);
+    }
+    svm_need_ok(ret, path ? path : "opening the device");
+}
+
+static void run_worker(struct svm_stress *stress, unsigned number,
+                       const char *path, uint64_t seed)
 {
     static struct worker w;
 
     w.number = number;
     w.random = (seed + 1) * 0x9e3779b97f4a7c15ULL + number;
-    w.tally = tally;
+    w.stress = stress;
+    w.tally = &stress->tallies[number];
     w.huge = number % HUGE_EVERY ? 0 : HUGE_SIZE;
-    w.queue = svm_queue_open(svm_open(), JOBS * 2);
+    open_device(&w, path);
     w.spare = svm_map_small(SIZE);
     svm_meeting_init(&w.meeting);
     do {
         run_round(&w);
-    } while (svm_seconds() < deadline || tally->rounds < LEAST_ROUNDS);
+    } while (svm_seconds() < stress->deadline ||
+             w.tally->rounds < LEAST_ROUNDS);
     _exit(0);
 }
 
@@ -572,26 +670,99 @@ static void check_tallies(const struct tally *tallies, unsigned processes)
     }
 }
 
-void svm_stress(unsigned processes, unsigned seconds, uint64_t seed)
+static void *map_shared(size_t size)
 {
-    struct tally *tallies = mmap(NULL, processes * sizeof(*tallies),
-                                 PROT_READ | PROT_WRITE,
-                                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    double deadline = svm_seconds() + seconds;
-    pid_t children[processes];
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    svm_need(tallies != MAP_FAILED, "mmap");
-    for (unsigned i = 0; i < processes; i++) {
-        children[i] = svm_start_child();
-        if (!children[i]) {
-            run_worker(i, &tallies[i], seed, deadline);
+    svm_need(map != MAP_FAILED, "mmap");
+    return map;
+}
+
+struct svm_stress *svm_stress_new(unsigned processes, bool may_lose)
+{
+    struct svm_stress *s = map_shared(sizeof(*s));
+
+    s->deadline = INFINITY;
+    s->may_lose = may_lose;
+    s->processes = processes;
+    s->children = map_shared(processes * sizeof(*s->children));
+    s->tallies = map_shared(processes * sizeof(*s->tallies));
+    return s;
+}
+
+void svm_stress_start(struct svm_stress *s, unsigned number, const char *path,
+                      uint64_t seed)
+{
+    pid_t parent = getpid();
+    pid_t child = svm_start_child();
+
+    if (!child) {
+        svm_end_with(parent);
+        run_worker(s, number, path, seed);
+    }
+    s->children[number] = child;
+}
+
+void svm_stress_start_all(struct svm_stress *s, uint64_t seed)
+{
+    for (unsigned i = 0; i < s->processes; i++) {
+        svm_stress_start(s, i, NULL, seed);
+    }
+}
+
+pid_t svm_stress_pid(struct svm_stress *s, unsigned number)
+{
+    return s->children[number];
+}
+
+void svm_stress_forget(struct svm_stress *s, unsigned number)
+{
+    s->children[number] = 0;
+}
+
+uint64_t svm_stress_operations(const struct svm_stress *s)
+{
+    uint64_t sum = 0;
+
+    for (unsigned i = 0; i < s->processes; i++) {
+        sum += s->tallies[i].operations;
+    }
+    return sum;
+}
+
+void svm_stress_set_deadline(struct svm_stress *s, double deadline)
+{
+    s->deadline = deadline;
+}
+
+void svm_stress_expect_stop(struct svm_stress *s, bool expect)
+{
+    if (expect != s->moments % 2) {
+        s->moments++;
+    }
+}
+
+void svm_stress_finish(struct svm_stress *s)
+{
+    for (unsigned i = 0; i < s->processes; i++) {
+        if (s->children[i]) {
+            svm_join_child(s->children[i]);
         }
     }
-    for (unsigned i = 0; i < processes; i++) {
-        svm_join_child(children[i]);
-    }
-    check_tallies(tallies, processes);
-    munmap(tallies, processes * sizeof(*tallies));
+    check_tallies(s->tallies, s->processes);
+    munmap(s->tallies, s->processes * sizeof(*s->tallies));
+    munmap(s->children, s->processes * sizeof(*s->children));
+    munmap(s, sizeof(*s));
+}
+
+void svm_stress(unsigned processes, unsigned seconds, uint64_t seed)
+{
+    struct svm_stress *s = svm_stress_new(processes, false);
+
+    svm_stress_set_deadline(s, svm_seconds() + seconds);
+    svm_stress_start_all(s, seed);
+    svm_stress_finish(s);
 }
 
 void svm_run_stress(void)

@@ -95,6 +95,33 @@ uint8_t *svm_queue_start_long(struct libsvm_queue *queue, uint64_t *ticket);
 /* @processes of them for @seconds; the same @seed does the same again. */
 void svm_stress(unsigned processes, unsigned seconds, uint64_t seed);
 
+/* Exit status of a process that has lost its device, if it may */
+#define SVM_STRESS_LOST 3
+
+/*
+ * The same in steps: new, start, and finish, which waits for the processes.
+ * They end when the deadline is over, by svm_seconds(); at first there is none.
+ */
+struct svm_stress *svm_stress_new(unsigned processes, bool may_lose);
+void svm_stress_start(struct svm_stress *s, unsigned number, const char *path,
+                      uint64_t seed);
+void svm_stress_start_all(struct svm_stress *s, uint64_t seed);
+void svm_stress_set_deadline(struct svm_stress *s, double deadline);
+void svm_stress_finish(struct svm_stress *s);
+
+/*
+ * From now on, or not any more, the machine may be stopped: an operation that
+ * fails may have been executed twice, as far as it got and further.
+ */
+void svm_stress_expect_stop(struct svm_stress *s, bool expect);
+
+/* One of the processes, or 0; forgotten when it was waited for */
+pid_t svm_stress_pid(struct svm_stress *s, unsigned number);
+void svm_stress_forget(struct svm_stress *s, unsigned number);
+
+/* How many all of them have seen complete */
+uint64_t svm_stress_operations(const struct svm_stress *s);
+
 void svm_copy_file(const char *from, const char *to);
 uint8_t svm_crc_file(const char *path);
 
@@ -103,7 +130,7 @@ void svm_bench(double seconds);
 
 void svm_print_status(void);
 
-/* svmctl-helper.c: processes that wait for each other, and sysfs */
+/* svmctl-helper.c: processes that wait for each other, sysfs, and the host */
 
 /* A pair of pipes, for two processes that wait for each other */
 struct svm_meeting {
@@ -117,6 +144,9 @@ void svm_meeting_wait(int ends[2]);
 
 pid_t svm_start_child(void);
 
+/* This process is killed when @parent, its parent, ends. */
+void svm_end_with(pid_t parent);
+
 /* The child has said why, if it failed. */
 void svm_join_child(pid_t pid);
 
@@ -125,6 +155,12 @@ char *svm_pci_function(const char *misc);
 
 /* Write @what to a file of sysfs. */
 void svm_tell_sysfs(const char *path, const char *what);
+
+/* Say something to the program that has booted the guest. */
+void svm_say(const char *line);
+
+/* Ask it for something, and wait for the answer, a word. */
+void svm_ask(const char *what, char *answer, size_t size);
 
 /* The scenarios */
 
@@ -193,6 +229,14 @@ void svm_run_queue_remove(void);
 /* svmctl-stress.c: many processes, whose memory changes meanwhile */
 void svm_run_stress(void);
 void svm_run_stress_brief(void);
+
+/* svmctl-moments.c: the machine moves, goes back in time, loses a device */
+void svm_run_migrate(void);
+void svm_run_snapshot(void);
+void svm_run_hot_plug(void);
+
+/* svmctl-soak.c: all of it, for long */
+void svm_run_soak(void);
 
 /* svmctl-tools.c: the commands */
 void svm_run_tools(void);
