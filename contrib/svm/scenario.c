@@ -37,7 +37,7 @@ static const struct scenario_suite *suite;
 
 unsigned svm_rounds = 2000;
 unsigned svm_soak_seconds = 60;
-static unsigned timeout = SCENARIO_TIMEOUT;
+static unsigned timeout = SCENARIO_TIMEOUT;    /* 0: none */
 static bool inject_failure;
 static bool verbose;
 
@@ -292,7 +292,8 @@ int scenario_main(const struct scenario_suite *of, int argc, char **argv)
             if (sscanf(optarg, "%u", &svm_soak_seconds) != 1) {
                 return bad_usage();
             }
-            timeout = SCENARIO_TIMEOUT + svm_soak_seconds;
+            timeout = svm_soak_seconds ?
+                      SCENARIO_TIMEOUT + svm_soak_seconds : 0;
             break;
         case 'f':
             inject_failure = true;

@@ -63,7 +63,8 @@ int scenario_main(const struct scenario_suite *suite, int argc, char **argv);
     "       " program " scenario [OPTION]... NAME...|all\n"                    \
     "  -v, --verbose          print what happened beneath, too\n"             \
     "  -r, --rounds N         rounds of the races (default 2000)\n"           \
-    "  -s, --seconds N        length of the soak (default 60)\n"              \
+    "  -s, --seconds N        length of the soak (default 60; 0: until\n"     \
+    "                         something is typed on the console)\n"           \
     "  -f, --inject-failure   expect a wrong CRC: the scenarios must fail\n"
 
 /* Name of a counter */

@@ -69,8 +69,7 @@ void svm_say(const char *line)
     close(fd);
 }
 
-/* The answer is typed on the console, which is not to repeat it. */
-static int open_keyboard(void)
+int svm_open_keyboard(void)
 {
     int fd = open("/dev/console", O_RDONLY | O_NOCTTY | O_CLOEXEC);
     struct termios attr;
@@ -83,7 +82,7 @@ static int open_keyboard(void)
 
 void svm_ask(const char *what, char *answer, size_t size)
 {
-    int fd = open_keyboard();
+    int fd = svm_open_keyboard();
     char line[64];
     ssize_t n;
 

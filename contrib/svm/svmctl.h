@@ -159,6 +159,9 @@ void svm_tell_sysfs(const char *path, const char *what);
 /* Say something to the program that has booted the guest. */
 void svm_say(const char *line);
 
+/* The file of what it types on the console, which is not to repeat it */
+int svm_open_keyboard(void);
+
 /* Ask it for something, and wait for the answer, a word. */
 void svm_ask(const char *what, char *answer, size_t size);
 

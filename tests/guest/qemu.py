@@ -107,18 +107,15 @@ class Monitor:
         if said:
             raise Failure(f'QEMU refused {line}: {said.strip()}')
 
-    def await_event(self, name, seconds, **data):
-        """Wait for an event, and forget it. Returns whether it came."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            for event in self.events:
-                if event['event'] == name and \
-                        data.items() <= event['data'].items():
-                    self.events.remove(event)
-                    return True
-            time.sleep(0.02)
-            # Before it answers it says what has happened.
-            self.command('query-status')
+    def take_event(self, name, **data):
+        """Has there been such an event? It is forgotten then."""
+        # Before it answers it says what has happened.
+        self.command('query-status')
+        for event in self.events:
+            if event['event'] == name and \
+                    data.items() <= event['data'].items():
+                self.events.remove(event)
+                return True
         return False
 
     def outstanding(self):

@@ -26,6 +26,9 @@ TOLERANCE_MIB = 2
 # The levels are medians of so much of the time after the warm-up
 LEVEL_PART = 0.2
 
+# So many processes leave little time to what unplugs.
+UNPLUG_SECONDS = 300
+
 # The guest is left its devices towards its end.
 QUIET_SECONDS = 60
 
@@ -56,7 +59,11 @@ class Soak:
         self.start = time.monotonic()
         self.samples = []
         self.disturbances = 0
-        self.unplugged = False
+        self.plugs = 0
+        self.slowest = 0
+        self.told = False
+        self.plugged = True
+        self.unplug_began = None
         guest.routine = self.step
         guest.routine_due = self.start
 
@@ -73,7 +80,13 @@ class Soak:
         """Look, and do something. Returns when to be called again."""
         self.samples.append((self.elapsed, self._resident_mib()))
         self.progress(self._sentence())
-        self._disturb()
+        if self.unplug_began is not None:
+            self._watch_unplug()
+        if self.elapsed < self.seconds:
+            self._disturb()
+        elif not self.told:
+            self.guest.qemu.type('end')
+            self.told = True
         return random.uniform(0.5, 4)
 
     def _resident_mib(self):
@@ -88,7 +101,9 @@ class Soak:
                          for name, value in self.counters.items())
         return (f'{self.elapsed:,.0f} of {self.seconds:,} s, '
                 f'{self.samples[-1][1]:.1f} MiB, '
-                f'{self.disturbances} disturbances; {said or "starting"}')
+                f'{self.disturbances} disturbances, plugged in '
+                f'{self.plugs} times (gone after {self.slowest:.0f} s at '
+                f'most); {said or "starting"}')
 
     def _disturb(self):
         self.disturbances += 1
@@ -98,17 +113,32 @@ class Soak:
             monitor.command('stop')
             time.sleep(random.uniform(0, 0.5))
             monitor.command('cont')
-        elif kind == 2 and not self.unplugged and \
-                self.elapsed < self.seconds - QUIET_SECONDS:
-            self.moments.unplug('svm1')
-            self.unplugged = True
-        elif kind < 5 and self.unplugged:
-            self.moments.plug('svm1')
-            self.unplugged = False
+        elif kind < 4 and self.elapsed < self.seconds - QUIET_SECONDS:
+            self._plug()
         else:
             name, arguments = random.choice(QUESTIONS)
             monitor.command(name, **arguments)
-        self.moments.take_notes()
+
+    def _plug(self):
+        """The second device goes, or comes. A busy guest takes its time."""
+        if not self.plugged:
+            self.moments.plug('svm1')
+            self.plugged = True
+            self.plugs += 1
+        elif self.unplug_began is None:
+            self.moments.begin_unplug('svm1')
+            self.unplug_began = self.elapsed
+
+    def _watch_unplug(self):
+        """Has the second device gone?"""
+        took = self.elapsed - self.unplug_began
+        if self.moments.is_unplugged('svm1'):
+            self.plugged = False
+            self.unplug_began = None
+            self.slowest = max(self.slowest, took)
+        elif took > UNPLUG_SECONDS:
+            raise Failure('the guest did not let svm1 go in '
+                          f'{UNPLUG_SECONDS} s')
 
     def verdict(self):
         """Returns whether memory is flat, and lines that say it."""
