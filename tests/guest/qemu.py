@@ -42,6 +42,7 @@ class Monitor:
         self.ready = False
         self.replies = collections.deque()
         self.events = []
+        self.leaves = False
         self.functions = []
 
     def options(self):
@@ -129,9 +130,11 @@ class Monitor:
 
     def follow_shutdown(self):
         """When the guest has ended: what have the devices done?"""
-        if not any(event['event'] == 'SHUTDOWN' for event in self.events):
+        # Its own end, which follows, is one more such event.
+        if self.leaves or not any(event['event'] == 'SHUTDOWN'
+                                  for event in self.events):
             return
-        self.events = []
+        self.leaves = True
         try:
             self.functions = self.command('x-query-pci-svm')
         except Failure:
