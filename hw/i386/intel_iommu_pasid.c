@@ -25,15 +25,14 @@
 /* One PASID of a function that somebody listens to */
 typedef struct VTDPASIDRegion {
     IOMMUMemoryRegion iommu;
-    IntelIOMMUState *s;
-    PCIBus *bus;
-    uint8_t devfn;
+    VTDSVMFunction *fn;
     uint32_t pasid;
     unsigned users;
 } VTDPASIDRegion;
 
 /* A function some of whose PASIDs are listened to */
 struct VTDSVMFunction {
+    IntelIOMMUState *s;
     PCIBus *bus;
     uint8_t devfn;
     GHashTable *pasids;         /* PASID -> VTDPASIDRegion */
@@ -96,6 +95,7 @@ static VTDSVMFunction *vtd_find_or_add_function(IntelIOMMUState *s,
         }
     }
     fn = g_new0(VTDSVMFunction, 1);
+    fn->s = s;
     fn->bus = bus;
     fn->devfn = devfn;
     fn->pasids = g_hash_table_new(NULL, NULL);
@@ -122,21 +122,13 @@ void vtd_pasid_init(IntelIOMMUState *s)
 /*
  * Nobody looks at the region through QOM: it has no owner and no name, and
  * goes without properties, which would be the greater part of a PASID's KiB.
+ * None of a memory region's has anything to release.
  */
 static void vtd_init_region(VTDPASIDRegion *region)
 {
-    static const char *const properties[] = {
-        "container", "addr", "priority", "size",
-    };
-    Object *obj = OBJECT(&region->iommu);
-
     memory_region_init_iommu(&region->iommu, sizeof(region->iommu),
                              TYPE_VTD_PASID_REGION, NULL, NULL, UINT64_MAX);
-    for (size_t i = 0; i < ARRAY_SIZE(properties); i++) {
-        if (object_property_find(obj, properties[i])) {
-            object_property_del(obj, properties[i]);
-        }
-    }
+    g_hash_table_remove_all(OBJECT(&region->iommu)->properties);
 }
 
 IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
@@ -153,9 +145,7 @@ IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
     region = g_hash_table_lookup(fn->pasids, GUINT_TO_POINTER(pasid));
     if (!region) {
         region = g_new(VTDPASIDRegion, 1);
-        *region = (VTDPASIDRegion) {
-            .s = s, .bus = bus, .devfn = devfn, .pasid = pasid,
-        };
+        *region = (VTDPASIDRegion) { .fn = fn, .pasid = pasid };
         vtd_init_region(region);
         g_hash_table_insert(fn->pasids, GUINT_TO_POINTER(pasid), region);
     }
@@ -284,6 +274,7 @@ static IOMMUTLBEntry vtd_pasid_region_translate(IOMMUMemoryRegion *iommu,
                                                 int iommu_idx)
 {
     VTDPASIDRegion *region = container_of(iommu, VTDPASIDRegion, iommu);
+    VTDSVMFunction *fn = region->fn;
     IOMMUTLBEntry entry = {
         .target_as = &address_space_memory, .pasid = region->pasid,
     };
@@ -292,10 +283,9 @@ static IOMMUTLBEntry vtd_pasid_region_translate(IOMMUMemoryRegion *iommu,
      * Without translation nobody knows the PASID (4.1); a translated request
      * with PASID is malformed.
      */
-    if (region->s->dmar_enabled && iommu_idx != PCI_AT_TRANSLATED) {
-        vtd_untranslated_with_pasid(region->s, region->bus, region->devfn,
-                                    region->pasid, addr, flag & IOMMU_WO,
-                                    &entry);
+    if (fn->s->dmar_enabled && iommu_idx != PCI_AT_TRANSLATED) {
+        vtd_untranslated_with_pasid(fn->s, fn->bus, fn->devfn, region->pasid,
+                                    addr, flag & IOMMU_WO, &entry);
     }
     return entry;
 }

@@ -158,6 +158,9 @@ static void vtd_prq_set_status_locked(IntelIOMMUState *s, uint32_t condition)
 {
     uint32_t prs = vtd_get_long_raw(s, DMAR_PRS_REG);
 
+    if (prs & condition) {
+        return;
+    }
     vtd_set_clear_mask_long(s, DMAR_PRS_REG, 0, condition);
     if (!(prs & VTD_PRS_CONDITIONS)) {
         vtd_set_clear_mask_long(s, DMAR_PECTL_REG, 0, R_PECTL_IP_MASK);

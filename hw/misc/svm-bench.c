@@ -64,7 +64,7 @@ struct SVMBench {
     unsigned threads;
     BenchThread *thread[BENCH_THREADS];
 
-    IOMMUNotifier *iotlb;       /* one for each registered PASID */
+    IOMMUNotifier iotlb;        /* of all registered PASIDs */
     IOMMUPRINotifier pri;
     uint32_t first_pasid;
     uint32_t pasids;
@@ -390,7 +390,7 @@ static AddressSpace *bench_get_address_space(SVMBench *s, int *err)
 /* Untranslated requests; PASID 0 stands for none. */
 static int64_t bench_dma(SVMBench *s, BenchThread *t)
 {
-    uint8_t buf[BENCH_PAGE];
+    uint8_t buf[BENCH_PIECE];
     hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     MemTxResult ret = MEMTX_OK;
@@ -426,27 +426,32 @@ static void bench_hear_response(IOMMUPRINotifier *n, IOMMUPRIResponse *response)
 {
 }
 
-static int bench_register_one(SVMBench *s, uint32_t pasid, IOMMUNotifier *n)
+/* While none of @s's PASIDs is registered */
+static int bench_init_notifiers(SVMBench *s)
+{
+    return pci_iommu_init_iotlb_notifier(&s->parent_obj, &s->iotlb, bench_hear,
+                                         s);
+}
+
+static int bench_register_one(SVMBench *s, uint32_t pasid)
 {
     PCIDevice *dev = &s->parent_obj;
-    int ret;
+    int ret = pci_iommu_register_iotlb_notifier(dev, pasid, &s->iotlb);
 
-    ret = pci_iommu_init_iotlb_notifier(dev, n, bench_hear, s);
-    ret = ret ?: pci_iommu_register_iotlb_notifier(dev, pasid, n);
     if (ret) {
         return ret;
     }
     ret = pci_pri_register_notifier(dev, pasid, &s->pri);
     if (ret) {
-        pci_iommu_unregister_iotlb_notifier(dev, pasid, n);
+        pci_iommu_unregister_iotlb_notifier(dev, pasid, &s->iotlb);
     }
     return ret;
 }
 
-static void bench_unregister_one(SVMBench *s, uint32_t pasid, IOMMUNotifier *n)
+static void bench_unregister_one(SVMBench *s, uint32_t pasid)
 {
     pci_pri_unregister_notifier(&s->parent_obj, pasid);
-    pci_iommu_unregister_iotlb_notifier(&s->parent_obj, pasid, n);
+    pci_iommu_unregister_iotlb_notifier(&s->parent_obj, pasid, &s->iotlb);
 }
 
 static int64_t bench_unregister(SVMBench *s, BenchThread *t)
@@ -456,10 +461,8 @@ static int64_t bench_unregister(SVMBench *s, BenchThread *t)
     BQL_LOCK_GUARD();
     while (s->pasids) {
         s->pasids--;
-        bench_unregister_one(s, s->first_pasid + s->pasids,
-                             &s->iotlb[s->pasids]);
+        bench_unregister_one(s, s->first_pasid + s->pasids);
     }
-    g_clear_pointer(&s->iotlb, g_free);
     return bench_clock(s) - start;
 }
 
@@ -467,15 +470,14 @@ static int64_t bench_register(SVMBench *s, BenchThread *t)
 {
     uint32_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_PASIDS);
     int64_t start = bench_clock(s);
-    int ret = 0;
+    int ret;
 
     bench_unregister(s, t);
     BQL_LOCK_GUARD();
-    s->iotlb = g_new0(IOMMUNotifier, count);
+    ret = bench_init_notifiers(s);
     s->first_pasid = bench_reg(s, SVM_BENCH_PASID);
     while (s->pasids < count && !ret) {
-        ret = bench_register_one(s, s->first_pasid + s->pasids,
-                                 &s->iotlb[s->pasids]);
+        ret = bench_register_one(s, s->first_pasid + s->pasids);
         s->pasids += !ret;
     }
     return ret ?: bench_clock(s) - start;
@@ -485,21 +487,21 @@ static int64_t bench_first_use(SVMBench *s, BenchThread *t)
 {
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
-    IOMMUNotifier n;
     uint32_t errors;
-    ssize_t ret = 0;
+    ssize_t ret;
 
     BQL_LOCK_GUARD();
+    ret = bench_init_notifiers(s);
     for (uint64_t i = 0; i < count && ret >= 0; i++) {
         uint32_t pasid = bench_pasid(s, i);
 
-        ret = bench_register_one(s, pasid, &n);
+        ret = bench_register_one(s, pasid);
         if (!ret) {
             ret = pci_ats_request_translation(&s->parent_obj, pasid, false,
                                               false, bench_addr(s, t),
                                               BENCH_PAGE, false, t->result, 1,
                                               &errors);
-            bench_unregister_one(s, pasid, &n);
+            bench_unregister_one(s, pasid);
         }
     }
     return ret < 0 ? ret : bench_clock(s) - start;

@@ -56,13 +56,13 @@ static void svm_query_counters(const uint64_t *counts, PciSvmCounters *c)
 static PciSvmCounters *svm_query_total(PCIDevice *dev)
 {
     PciSvmCounters *total = g_new0(PciSvmCounters, 1);
-    PCISVMStats *stats = pci_svm_get_stats(dev);
+    PCISVMPasids *pasids = pci_svm_get_pasids(dev);
     uint64_t counts[PCI_SVM_COUNTER__MAX] = { };
     PCIATC *atc = pci_svm_get_atc(dev);
     PCIATCUsage usage;
 
-    if (stats) {
-        pci_svm_stats_sum(stats, counts);
+    if (pasids) {
+        pci_svm_pasids_sum(pasids, counts);
     }
     svm_query_counters(counts, total);
     total->page_requests_outstanding = pcie_pri_get_outstanding(dev, NULL);
@@ -73,7 +73,7 @@ static PciSvmCounters *svm_query_total(PCIDevice *dev)
     return total;
 }
 
-static PciSvmPasid *svm_query_pasid(PCIDevice *dev, PCISVMStats *stats,
+static PciSvmPasid *svm_query_pasid(PCIDevice *dev, PCISVMPasids *pasids,
                                     uint32_t pasid)
 {
     PciSvmPasid *p = g_new0(PciSvmPasid, 1);
@@ -83,7 +83,7 @@ static PciSvmPasid *svm_query_pasid(PCIDevice *dev, PCISVMStats *stats,
 
     p->has_pasid = pasid != PCI_NO_PASID;
     p->pasid = p->has_pasid ? pasid : 0;
-    pci_svm_stats_read(stats, pasid, counts);
+    pci_svm_pasids_read(pasids, pasid, counts);
     svm_query_counters(counts, qapi_PciSvmPasid_base(p));
     p->page_requests_outstanding = pcie_pri_get_outstanding(dev, &pasid);
     if (atc) {
@@ -96,21 +96,21 @@ static PciSvmPasid *svm_query_pasid(PCIDevice *dev, PCISVMStats *stats,
 static void svm_query_pasids(PCIDevice *dev, const SVMQuery *q,
                              PciSvmInfo *info)
 {
-    PCISVMStats *stats = pci_svm_get_stats(dev);
+    PCISVMPasids *pasids = pci_svm_get_pasids(dev);
     PciSvmPasidList **tail = &info->pasids;
     g_autoptr(GArray) list = NULL;
     uint32_t listed = 0;
 
-    if (!stats) {
+    if (!pasids) {
         return;
     }
-    list = pci_svm_stats_list(stats);
+    list = pci_svm_pasids_list(pasids);
     info->pasid_count = list->len;
     for (guint i = 0; i < list->len && listed < q->limit; i++) {
         uint32_t pasid = g_array_index(list, uint32_t, i);
 
         if (!q->has_pasid || pasid == q->pasid) {
-            QAPI_LIST_APPEND(tail, svm_query_pasid(dev, stats, pasid));
+            QAPI_LIST_APPEND(tail, svm_query_pasid(dev, pasids, pasid));
             listed++;
         }
     }

@@ -8,7 +8,6 @@
  */
 
 #include "qemu/osdep.h"
-#include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/rcu.h"
 #include "qapi/error.h"
@@ -28,19 +27,13 @@ typedef struct SVMRequester {
     int devfn;
 } SVMRequester;
 
-/*
- * What a function has registered. The tables change under the BQL; @lock
- * makes @pri readable from the threads that send page requests.
- */
+/* What a function has registered */
 struct PCISVMState {
-    QemuMutex lock;
     SVMRequester requester;     /* once @is_located; then it does not change */
     bool is_located;
-    GHashTable *iotlb;          /* IOMMUNotifier * -> SVMIOTLBUse */
-    GHashTable *pri;            /* PASID -> IOMMUPRINotifier * */
+    PCISVMPasids *pasids;
     NotifierList state_notifiers;
     unsigned enables;           /* SVM_* as the notifiers last heard */
-    PCISVMStats *stats;
     PCIATC *atc;                /* the device's, if it has said which */
 };
 
@@ -62,14 +55,14 @@ enum {
  * A registered IOTLB notifier, and the region that it listens to, by way of
  * @ear.
  */
-typedef struct SVMIOTLBUse {
-    IOMMUMemoryRegion *region;
+typedef struct SVMListener {
     PCIDevice *dev;
-    uint32_t pasid;
+    PCISVMPasid *pasid;
+    IOMMUMemoryRegion *region;
     IOMMUNotifier *notifier;
     IOMMUNotifier ear;
-    PCISVMCounters *counters;
-} SVMIOTLBUse;
+    QSLIST_ENTRY(SVMListener) next;
+} SVMListener;
 
 /*
  * Behind a conventional bus functions share a requester ID: one's translations
@@ -200,12 +193,9 @@ static PCISVMState *svm_state(PCIDevice *dev)
     assert(bql_locked());
     if (!svm) {
         svm = g_new0(PCISVMState, 1);
-        qemu_mutex_init(&svm->lock);
-        svm->iotlb = g_hash_table_new_full(NULL, NULL, NULL, g_free);
-        svm->pri = g_hash_table_new(NULL, NULL);
         notifier_list_init(&svm->state_notifiers);
         svm->enables = svm_enables(dev);
-        svm->stats = pci_svm_stats_new();
+        svm->pasids = pci_svm_pasids_new();
         /* Threads that send page requests look at it without the BQL. */
         qatomic_store_release(&dev->svm, svm);
     }
@@ -221,7 +211,7 @@ static PCISVMCounters *svm_find_counters(PCIDevice *dev, uint32_t pasid)
 {
     PCISVMState *svm = qatomic_load_acquire(&dev->svm);
 
-    return svm ? pci_svm_stats_find(svm->stats, pasid) : NULL;
+    return svm ? pci_svm_pasids_counters(svm->pasids, pasid) : NULL;
 }
 
 static void svm_count(PCIDevice *dev, uint32_t pasid, PCISVMCounter which)
@@ -237,17 +227,18 @@ static void svm_count(PCIDevice *dev, uint32_t pasid, PCISVMCounter which)
 
 PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid)
 {
-    return pci_svm_stats_get(svm_state(dev)->stats, pasid);
+    return &pci_svm_pasids_get(svm_state(dev)->pasids, pasid)->counters;
 }
 
-void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid)
+void pci_svm_put_counters(PCIDevice *dev, PCISVMCounters *counters)
 {
-    pci_svm_stats_put(dev->svm->stats, pasid);
+    pci_svm_pasids_put(dev->svm->pasids,
+                       container_of(counters, PCISVMPasid, counters));
 }
 
-PCISVMStats *pci_svm_get_stats(PCIDevice *dev)
+PCISVMPasids *pci_svm_get_pasids(PCIDevice *dev)
 {
-    return dev->svm ? dev->svm->stats : NULL;
+    return dev->svm ? dev->svm->pasids : NULL;
 }
 
 void pci_svm_set_atc(PCIDevice *dev, PCIATC *atc)
@@ -289,87 +280,114 @@ int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
 
 static void svm_hear_invalidation(IOMMUNotifier *ear, IOMMUTLBEntry *entry)
 {
-    SVMIOTLBUse *use = container_of(ear, SVMIOTLBUse, ear);
+    SVMListener *l = container_of(ear, SVMListener, ear);
 
-    trace_pci_svm_invalidate(pci_svm_name(use->dev), use->pasid, entry->iova,
-                             entry->addr_mask);
-    pci_svm_count(use->counters, PCI_SVM_INVALIDATIONS, 1);
-    use->notifier->notify(use->notifier, entry);
+    entry->pasid = l->pasid->number;
+    trace_pci_svm_invalidate(pci_svm_name(l->dev), l->pasid->number,
+                             entry->iova, entry->addr_mask);
+    pci_svm_count(&l->pasid->counters, PCI_SVM_INVALIDATIONS, 1);
+    l->notifier->notify(l->notifier, entry);
 }
 
-static SVMIOTLBUse *svm_new_iotlb_use(PCIDevice *dev, uint32_t pasid,
-                                      IOMMUNotifier *n,
-                                      IOMMUMemoryRegion *region)
+/* IOMMUs are not unplugged: what was located once is found again. */
+static void svm_end_listening(SVMListener *l)
 {
-    SVMIOTLBUse *use = g_new(SVMIOTLBUse, 1);
+    PCISVMState *svm = l->dev->svm;
+    SVMRequester *req = &svm->requester;
+    uint32_t pasid = l->pasid->number;
 
-    *use = (SVMIOTLBUse) {
-        .region = region, .dev = dev, .pasid = pasid, .notifier = n, .ear = *n,
-        .counters = pci_svm_get_counters(dev, pasid),
+    memory_region_unregister_iommu_notifier(MEMORY_REGION(l->region), &l->ear);
+    req->ops->put_iotlb_region(req->bus, req->opaque, req->devfn, pasid);
+    QSLIST_REMOVE(&l->pasid->listeners, l, SVMListener, next);
+    pci_svm_pasids_put(svm->pasids, l->pasid);
+    trace_pci_iommu_unregister_iotlb_notifier(pci_svm_name(l->dev), pasid);
+    g_free(l);
+}
+
+static int svm_begin_listening(PCIDevice *dev, const SVMRequester *req,
+                               PCISVMPasid *pasid, IOMMUNotifier *n)
+{
+    SVMListener *l = g_new(SVMListener, 1);
+    int ret;
+
+    *l = (SVMListener) {
+        .dev = dev, .pasid = pasid, .notifier = n, .ear = *n,
+        .region = req->ops->get_iotlb_region(req->bus, req->opaque, req->devfn,
+                                             pasid->number),
     };
-    use->ear.notify = svm_hear_invalidation;
-    return use;
+    l->ear.notify = svm_hear_invalidation;
+    ret = memory_region_register_iommu_notifier(MEMORY_REGION(l->region),
+                                                &l->ear, NULL);
+    if (ret) {
+        req->ops->put_iotlb_region(req->bus, req->opaque, req->devfn,
+                                   pasid->number);
+        g_free(l);
+        return ret;
+    }
+    QSLIST_INSERT_HEAD(&pasid->listeners, l, next);
+    trace_pci_iommu_register_iotlb_notifier(pci_svm_name(dev), pasid->number);
+    return 0;
+}
+
+static PCISVMPasid *svm_find_pasid(PCIDevice *dev, uint32_t pasid)
+{
+    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
+
+    return svm ? pci_svm_pasids_find(svm->pasids, pasid) : NULL;
+}
+
+static SVMListener *svm_find_listener(PCIDevice *dev, uint32_t pasid,
+                                      IOMMUNotifier *n)
+{
+    PCISVMPasid *p;
+    SVMListener *l;
+
+    assert(bql_locked());
+    RCU_READ_LOCK_GUARD();
+    p = svm_find_pasid(dev, pasid);
+    if (p) {
+        QSLIST_FOREACH(l, &p->listeners, next) {
+            if (l->notifier == n) {
+                return l;
+            }
+        }
+    }
+    return NULL;
 }
 
 int pci_iommu_register_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
                                       IOMMUNotifier *n)
 {
-    IOMMUMemoryRegion *region;
+    PCISVMPasid *p;
     PCISVMState *svm;
-    SVMIOTLBUse *use;
     SVMRequester req;
     int ret;
 
-    assert(bql_locked());
     ret = svm_check_call(dev, &req, pasid);
     if (ret) {
         return ret;
     }
-    svm = svm_state(dev);
-    if (g_hash_table_contains(svm->iotlb, n)) {
+    if (svm_find_listener(dev, pasid, n)) {
         return -EINVAL;
     }
-    region = req.ops->get_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
-    use = svm_new_iotlb_use(dev, pasid, n, region);
-    ret = memory_region_register_iommu_notifier(MEMORY_REGION(region),
-                                                &use->ear, NULL);
+    svm = svm_state(dev);
+    p = pci_svm_pasids_get(svm->pasids, pasid);
+    ret = svm_begin_listening(dev, &req, p, n);
     if (ret) {
-        req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, pasid);
-        pci_svm_put_counters(dev, pasid);
-        g_free(use);
-        return ret;
+        pci_svm_pasids_put(svm->pasids, p);
     }
-    g_hash_table_insert(svm->iotlb, n, use);
-    trace_pci_iommu_register_iotlb_notifier(pci_svm_name(dev), pasid);
-    return 0;
-}
-
-static void svm_end_iotlb_use(PCIDevice *dev, SVMIOTLBUse *use)
-{
-    SVMRequester req;
-
-    memory_region_unregister_iommu_notifier(MEMORY_REGION(use->region),
-                                            &use->ear);
-    /* The IOMMU was there at registration, and IOMMUs are not unplugged. */
-    svm_find_requester(dev, &req);
-    req.ops->put_iotlb_region(req.bus, req.opaque, req.devfn, use->pasid);
-    pci_svm_put_counters(dev, use->pasid);
-    trace_pci_iommu_unregister_iotlb_notifier(pci_svm_name(dev), use->pasid);
+    return ret;
 }
 
 int pci_iommu_unregister_iotlb_notifier(PCIDevice *dev, uint32_t pasid,
                                         IOMMUNotifier *n)
 {
-    PCISVMState *svm = dev->svm;
-    SVMIOTLBUse *use;
+    SVMListener *l = svm_find_listener(dev, pasid, n);
 
-    assert(bql_locked());
-    use = svm ? g_hash_table_lookup(svm->iotlb, n) : NULL;
-    if (!use || use->pasid != pasid) {
+    if (!l) {
         return -EINVAL;
     }
-    svm_end_iotlb_use(dev, use);
-    g_hash_table_remove(svm->iotlb, n);
+    svm_end_listening(l);
     return 0;
 }
 
@@ -474,17 +492,6 @@ ssize_t pci_ats_request_part(PCIDevice *dev, uint32_t pasid, bool priv_req,
     return svm_request_translation(dev, &translation, length, 1);
 }
 
-static IOMMUPRINotifier *svm_pri_notifier(PCIDevice *dev, uint32_t pasid)
-{
-    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
-
-    if (!svm) {
-        return NULL;
-    }
-    QEMU_LOCK_GUARD(&svm->lock);
-    return g_hash_table_lookup(svm->pri, GUINT_TO_POINTER(pasid));
-}
-
 static bool svm_is_stop_marker(const PCISVMPageRequest *pr)
 {
     return pr->pasid != PCI_NO_PASID && pr->lpig && !pr->is_read &&
@@ -498,9 +505,6 @@ static int svm_send_page_request(PCIDevice *dev, const SVMRequester *req,
     uint64_t serial;
     int ret;
 
-    if (!svm_pri_notifier(dev, pr->pasid)) {
-        return -EINVAL;
-    }
     ret = pcie_pri_begin_request(dev, pr->pasid, pr->prgi, pr->lpig, &serial);
     if (ret) {
         return ret;
@@ -512,7 +516,8 @@ static int svm_send_page_request(PCIDevice *dev, const SVMRequester *req,
     return ret;
 }
 
-static int svm_request_page(PCIDevice *dev, const PCISVMPageRequest *pr)
+static int svm_request_page(PCIDevice *dev, const PCISVMPasid *pasid,
+                            const PCISVMPageRequest *pr)
 {
     SVMRequester req;
     int ret;
@@ -530,7 +535,26 @@ static int svm_request_page(PCIDevice *dev, const PCISVMPageRequest *pr)
     if (svm_is_stop_marker(pr)) {
         return req.ops->page_request(req.bus, req.opaque, req.devfn, pr);
     }
+    if (!pasid || !qatomic_read(&pasid->pri)) {
+        return -EINVAL;
+    }
     return svm_send_page_request(dev, &req, pr);
+}
+
+static void svm_count_page_request(PCIDevice *dev, PCISVMPasid *pasid,
+                                   const PCISVMPageRequest *pr, int ret)
+{
+    PCISVMCounters *counters = pasid ? &pasid->counters
+                                     : svm_find_counters(dev, pr->pasid);
+
+    if (!counters) {
+        return;
+    }
+    if (ret) {
+        pci_svm_count(counters, PCI_SVM_PAGE_REQUESTS_REFUSED, 1);
+    } else if (!svm_is_stop_marker(pr)) {
+        pci_svm_count(counters, PCI_SVM_PAGE_REQUESTS, 1);
+    }
 }
 
 int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
@@ -542,23 +566,23 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
         .addr = addr, .lpig = lpig, .prgi = prgi,
         .is_read = is_read, .is_write = is_write,
     };
-    int ret = svm_request_page(dev, &pr);
+    PCISVMPasid *p;
+    int ret;
 
+    RCU_READ_LOCK_GUARD();
+    p = svm_find_pasid(dev, pasid);
+    ret = svm_request_page(dev, p, &pr);
     trace_pci_pri_request(pci_svm_name(dev), pasid, addr, prgi, lpig, is_read,
                           is_write, ret);
-    if (ret) {
-        svm_count(dev, pasid, PCI_SVM_PAGE_REQUESTS_REFUSED);
-    } else if (!svm_is_stop_marker(&pr)) {
-        svm_count(dev, pasid, PCI_SVM_PAGE_REQUESTS);
-    }
+    svm_count_page_request(dev, p, &pr, ret);
     return ret;
 }
 
 int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
                               IOMMUPRINotifier *notifier)
 {
-    PCISVMState *svm;
     SVMRequester req;
+    PCISVMPasid *p;
     int ret;
 
     assert(bql_locked());
@@ -566,27 +590,25 @@ int pci_pri_register_notifier(PCIDevice *dev, uint32_t pasid,
     if (ret) {
         return ret;
     }
-    svm = svm_state(dev);
-    QEMU_LOCK_GUARD(&svm->lock);
-    if (g_hash_table_contains(svm->pri, GUINT_TO_POINTER(pasid))) {
+    p = pci_svm_pasids_get(svm_state(dev)->pasids, pasid);
+    if (p->pri) {
+        pci_svm_pasids_put(dev->svm->pasids, p);
         return -EBUSY;
     }
-    g_hash_table_insert(svm->pri, GUINT_TO_POINTER(pasid), notifier);
-    pci_svm_stats_get(svm->stats, pasid);
+    qatomic_set(&p->pri, notifier);
     return 0;
 }
 
 void pci_pri_unregister_notifier(PCIDevice *dev, uint32_t pasid)
 {
-    PCISVMState *svm = dev->svm;
+    PCISVMPasid *p;
 
     assert(bql_locked());
-    if (!svm) {
-        return;
-    }
-    QEMU_LOCK_GUARD(&svm->lock);
-    if (g_hash_table_remove(svm->pri, GUINT_TO_POINTER(pasid))) {
-        pci_svm_stats_put(svm->stats, pasid);
+    RCU_READ_LOCK_GUARD();
+    p = svm_find_pasid(dev, pasid);
+    if (p && p->pri) {
+        qatomic_set(&p->pri, NULL);
+        pci_svm_pasids_put(dev->svm->pasids, p);
     }
 }
 
@@ -600,6 +622,22 @@ static PCISVMCounter svm_response_counter(IOMMUPRIResponseCode code)
     default:
         return PCI_SVM_RESPONSES_FAILURE;
     }
+}
+
+/* Returns who shall hear of it. */
+static IOMMUPRINotifier *svm_count_response(PCIDevice *dev, uint32_t pasid,
+                                            IOMMUPRIResponseCode code)
+{
+    PCISVMPasid *p;
+
+    RCU_READ_LOCK_GUARD();
+    p = svm_find_pasid(dev, pasid);
+    if (!p) {
+        svm_count(dev, pasid, svm_response_counter(code));
+        return NULL;
+    }
+    pci_svm_count(&p->counters, svm_response_counter(code), 1);
+    return p->pri;
 }
 
 void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
@@ -618,13 +656,14 @@ void pci_pri_respond(PCIBus *bus, int devfn, uint32_t pasid,
         svm_count(dev, pasid, PCI_SVM_RESPONSES_UNEXPECTED);
         return;
     }
-    svm_count(dev, pasid, svm_response_counter(response->response_code));
-    notifier = svm_pri_notifier(dev, pasid);
+    notifier = svm_count_response(dev, pasid, response->response_code);
     if (notifier) {
         notifier->notify(notifier, response);
     }
-    /* A Response Failure disables PRI: other groups wait in vain. */
-    pci_svm_config_changed(pci_is_vf(dev) ? pcie_sriov_get_pf(dev) : dev);
+    /* It has disabled PRI: other groups wait in vain. */
+    if (response->response_code == IOMMU_PRI_RESP_FAILURE) {
+        pci_svm_config_changed(pci_is_vf(dev) ? pcie_sriov_get_pf(dev) : dev);
+    }
 }
 
 void pci_svm_add_state_notifier(PCIDevice *dev, Notifier *notifier)
@@ -691,25 +730,32 @@ void pci_svm_pm_changed(PCIDevice *dev, uint8_t old, uint8_t new)
     }
 }
 
+static void svm_end_all_listening(PCIDevice *dev)
+{
+    g_autoptr(GArray) list = pci_svm_pasids_list(dev->svm->pasids);
+    SVMListener *l, *next;
+
+    for (guint i = 0; i < list->len; i++) {
+        PCISVMPasid *p = svm_find_pasid(dev, g_array_index(list, uint32_t, i));
+
+        QSLIST_FOREACH_SAFE(l, &p->listeners, next, next) {
+            svm_end_listening(l);
+        }
+    }
+}
+
 void pci_svm_exit(PCIDevice *dev)
 {
     PCISVMState *svm = dev->svm;
-    GHashTableIter iter;
-    gpointer use;
 
     qatomic_set(&dev->is_master, false);
     if (!svm) {
         return;
     }
-    g_hash_table_iter_init(&iter, svm->iotlb);
-    while (g_hash_table_iter_next(&iter, NULL, &use)) {
-        svm_end_iotlb_use(dev, use);
-        g_hash_table_iter_remove(&iter);
+    WITH_RCU_READ_LOCK_GUARD() {
+        svm_end_all_listening(dev);
     }
-    g_hash_table_destroy(svm->iotlb);
-    g_hash_table_destroy(svm->pri);
-    pci_svm_stats_free(svm->stats);
-    qemu_mutex_destroy(&svm->lock);
+    pci_svm_pasids_free(svm->pasids);
     g_free(svm);
     dev->svm = NULL;
 }

@@ -173,7 +173,7 @@ static void svm_dma_put_pasid(SVMDMAPasid *p)
     }
     /* Without contexts nothing begins a group, so there is none from now. */
     pci_pri_unregister_notifier(e->dev, p->pasid);
-    pci_svm_put_counters(e->dev, p->pasid);
+    pci_svm_put_counters(e->dev, p->counters);
     g_hash_table_remove(e->pasids, GUINT_TO_POINTER(p->pasid));
 }
 

@@ -631,8 +631,14 @@ static void test_unregister_in_absence(void)
     qtestdev_stop(&t);
 }
 
-/* A notifier hears one PASID, once */
-static void test_register_once(void)
+static void expect_heard(QTestdev *t, uint32_t pasid, unsigned count)
+{
+    qvtd_inv(t->f->v, qvtd_dev_piotlb_desc(t->sid, pasid, IOVA, false, false));
+    g_assert_cmpuint(qtestdev_reg(t, SVM_TESTDEV_INV_COUNT), ==, count);
+}
+
+/* One notifier hears several PASIDs, of each once, and learns which */
+static void test_shared_notifier(void)
 {
     QTestdev t;
 
@@ -640,15 +646,22 @@ static void test_register_once(void)
     qtestdev_listen(&t, 0);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_REGISTER_IOTLB), ==,
                     -EINVAL);
+    expect_heard(&t, 1, 0);
     t.pasid = 1;
-    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_REGISTER_IOTLB), ==,
-                    -EINVAL);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==,
                     -EINVAL);
-    t.pasid = QVTD_SVM_PASID;
-    qvtd_inv(t.f->v, qvtd_dev_piotlb_desc(t.sid, t.pasid, IOVA, false, false));
-    g_assert_cmpuint(qtestdev_reg(&t, SVM_TESTDEV_INV_COUNT), ==, 1);
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_REGISTER_IOTLB), ==, 0);
+    expect_heard(&t, 1, 1);
+    g_assert_cmpuint(qtestdev_reg(&t, SVM_TESTDEV_INV_PASID), ==, 1);
+    expect_heard(&t, QVTD_SVM_PASID, 2);
+    g_assert_cmpuint(qtestdev_reg(&t, SVM_TESTDEV_INV_PASID), ==,
+                     QVTD_SVM_PASID);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==, 0);
+    expect_heard(&t, 1, 2);
+    expect_heard(&t, QVTD_SVM_PASID, 3);
+    t.pasid = QVTD_SVM_PASID;
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_IOTLB), ==, 0);
+    expect_heard(&t, QVTD_SVM_PASID, 3);
     qtestdev_stop(&t);
 }
 
@@ -850,8 +863,8 @@ int main(int argc, char **argv)
     }
     qtest_add_func("/svm/caps/notifiers-can-be-ended-without-bus-mastering",
                    test_unregister_in_absence);
-    qtest_add_func("/svm/inv/a-notifier-is-registered-for-one-PASID",
-                   test_register_once);
+    qtest_add_func("/svm/inv/a-notifier-hears-several-PASIDs-each-once",
+                   test_shared_notifier);
     for (int i = 0; i < ARRAY_SIZE(aliases); i++) {
         qtest_add_data_func(aliases[i].path, &aliases[i], test_alias);
     }

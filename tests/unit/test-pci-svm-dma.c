@@ -179,7 +179,7 @@ PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid)
     return &fake.counters;
 }
 
-void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid)
+void pci_svm_put_counters(PCIDevice *dev, PCISVMCounters *counters)
 {
 }
 

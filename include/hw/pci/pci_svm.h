@@ -42,7 +42,7 @@
 #include "hw/pci/pcie_ats.h"
 #include "hw/pci/pcie_pasid.h"
 #include "hw/pci/pcie_pri.h"
-#include "hw/pci/pci_svm_stats.h"
+#include "hw/pci/pci_svm_pasids.h"
 
 typedef struct PCISVMState PCISVMState;
 typedef struct PCIATC PCIATC;
@@ -191,8 +191,11 @@ int pci_iommu_init_iotlb_notifier(PCIDevice *dev, IOMMUNotifier *n,
  * @n: a notifier from pci_iommu_init_iotlb_notifier(); it must stay valid
  *     until it is unregistered
  *
- * Returns: 0, -EPERM, -EINVAL or -ENODEV; see the top of this header. ATS need
- * not be enabled yet.
+ * The same notifier may hear of several PASIDs: the entry that it gets says of
+ * which.
+ *
+ * Returns: 0, -EPERM, -EINVAL or -ENODEV; see the top of this header. -EINVAL
+ * also when @n is registered for @pasid already. ATS need not be enabled yet.
  *
  * Context: BQL.
  */
@@ -397,14 +400,14 @@ PCISVMCounters *pci_svm_get_counters(PCIDevice *dev, uint32_t pasid);
  * pci_svm_put_counters: end what pci_svm_get_counters() began
  *
  * @dev: the function
- * @pasid: as given there
+ * @counters: as returned there
  *
  * Context: BQL.
  */
-void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid);
+void pci_svm_put_counters(PCIDevice *dev, PCISVMCounters *counters);
 
 /**
- * pci_svm_get_stats: all counters of a function
+ * pci_svm_get_pasids: the PASIDs that a function uses, and all counters
  *
  * @dev: the function
  *
@@ -413,7 +416,7 @@ void pci_svm_put_counters(PCIDevice *dev, uint32_t pasid);
  *
  * Context: BQL.
  */
-PCISVMStats *pci_svm_get_stats(PCIDevice *dev);
+PCISVMPasids *pci_svm_get_pasids(PCIDevice *dev);
 
 /**
  * pci_svm_set_atc: say which translation cache is the function's

@@ -1,5 +1,5 @@
 /*
- * What a function does with shared virtual memory, counted per PASID
+ * The PASIDs that a function uses: who listens to them, and what is counted
  *
  * pci_svm.c counts what it sees of each function. A PASID has counters of its
  * own as long as someone uses it: while a notifier is registered for it, or
@@ -14,9 +14,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
-#ifndef QEMU_PCI_SVM_STATS_H
-#define QEMU_PCI_SVM_STATS_H
+#ifndef QEMU_PCI_SVM_PASIDS_H
+#define QEMU_PCI_SVM_PASIDS_H
 
+#include "qemu/queue.h"
 #include "qemu/stats64.h"
 
 /**
@@ -68,9 +69,30 @@ typedef struct PCISVMCounters {
 } PCISVMCounters;
 
 /**
- * typedef PCISVMStats - the counters of a function; opaque
+ * struct PCISVMPasid - a PASID in use
+ *
+ * @number: PASID, or %PCI_NO_PASID
+ * @users: calls of pci_svm_pasids_get() that were not put yet
+ * @counters: what is counted of it
+ * @pri: who hears the responses to its page requests, or NULL. Changes under
+ *     the BQL, threads may read it atomically in an RCU critical section.
+ * @listeners: the IOTLB notifiers of pci_svm.c. BQL.
+ *
+ * The other fields, and what malloc() adds, keep the counters of two PASIDs in
+ * different cache lines.
  */
-typedef struct PCISVMStats PCISVMStats;
+typedef struct PCISVMPasid {
+    PCISVMCounters counters;
+    uint32_t number;
+    uint32_t users;
+    struct IOMMUPRINotifier *pri;
+    QSLIST_HEAD(, SVMListener) listeners;
+} PCISVMPasid;
+
+/**
+ * typedef PCISVMPasids - the PASIDs that a function uses; opaque
+ */
+typedef struct PCISVMPasids PCISVMPasids;
 
 /**
  * pci_svm_count: add to a counter
@@ -91,47 +113,60 @@ static inline void pci_svm_count(PCISVMCounters *counters, PCISVMCounter which,
 }
 
 /**
- * pci_svm_stats_new: begin to count for a function
+ * pci_svm_pasids_new: begin to count for a function
  */
-PCISVMStats *pci_svm_stats_new(void);
+PCISVMPasids *pci_svm_pasids_new(void);
 
 /**
- * pci_svm_stats_free: end it
+ * pci_svm_pasids_free: end it
  *
- * @stats: from pci_svm_stats_new(). PASIDs may still be in use. Threads may be
+ * @pasids: from pci_svm_pasids_new(). Some may still be in use. Threads may be
  *     at it until the end of their RCU critical section.
  *
  * Context: BQL.
  */
-void pci_svm_stats_free(PCISVMStats *stats);
+void pci_svm_pasids_free(PCISVMPasids *pasids);
 
 /**
- * pci_svm_stats_get: begin to use a PASID
+ * pci_svm_pasids_get: begin to use a PASID
  *
- * @stats: the function's
+ * @pasids: the function's
  * @pasid: PASID, or %PCI_NO_PASID
  *
- * Returns: the counters of @pasid, valid until the matching call of
- * pci_svm_stats_put().
+ * Returns: @pasid's entry, valid until the matching call of
+ * pci_svm_pasids_put().
  *
  * Context: BQL.
  */
-PCISVMCounters *pci_svm_stats_get(PCISVMStats *stats, uint32_t pasid);
+PCISVMPasid *pci_svm_pasids_get(PCISVMPasids *pasids, uint32_t pasid);
 
 /**
- * pci_svm_stats_put: end what pci_svm_stats_get() began
+ * pci_svm_pasids_put: end what pci_svm_pasids_get() began
  *
- * @stats: the function's
- * @pasid: as given there
+ * @pasids: the function's
+ * @pasid: as returned there
  *
  * Context: BQL.
  */
-void pci_svm_stats_put(PCISVMStats *stats, uint32_t pasid);
+void pci_svm_pasids_put(PCISVMPasids *pasids, PCISVMPasid *pasid);
 
 /**
- * pci_svm_stats_find: the counters to use for a PASID
+ * pci_svm_pasids_find: look a PASID up
  *
- * @stats: the function's
+ * @pasids: the function's
+ * @pasid: PASID, or %PCI_NO_PASID
+ *
+ * Returns: its entry, valid until the end of the RCU critical section, or NULL
+ * if it is not in use.
+ *
+ * Context: any thread, in an RCU critical section.
+ */
+PCISVMPasid *pci_svm_pasids_find(PCISVMPasids *pasids, uint32_t pasid);
+
+/**
+ * pci_svm_pasids_counters: the counters to use for a PASID
+ *
+ * @pasids: the function's
  * @pasid: PASID, or %PCI_NO_PASID
  *
  * Returns: those of @pasid, or the remainder's if it is not in use. They are
@@ -139,40 +174,40 @@ void pci_svm_stats_put(PCISVMStats *stats, uint32_t pasid);
  *
  * Context: any thread, in an RCU critical section.
  */
-PCISVMCounters *pci_svm_stats_find(PCISVMStats *stats, uint32_t pasid);
+PCISVMCounters *pci_svm_pasids_counters(PCISVMPasids *pasids, uint32_t pasid);
 
 /**
- * pci_svm_stats_sum: all PASIDs and the remainder
+ * pci_svm_pasids_sum: what is counted of all PASIDs, and the remainder
  *
- * @stats: the function's
+ * @pasids: the function's
  * @sum: set to it, indexed by #PCISVMCounter
  *
  * Context: BQL.
  */
-void pci_svm_stats_sum(PCISVMStats *stats,
-                       uint64_t sum[PCI_SVM_COUNTER__MAX]);
+void pci_svm_pasids_sum(PCISVMPasids *pasids,
+                        uint64_t sum[PCI_SVM_COUNTER__MAX]);
 
 /**
- * pci_svm_stats_read: read the counters of a PASID
+ * pci_svm_pasids_read: read the counters of a PASID
  *
- * @stats: the function's
+ * @pasids: the function's
  * @pasid: a PASID in use, or %PCI_NO_PASID
  * @counts: set to them, indexed by #PCISVMCounter
  *
  * Context: BQL.
  */
-void pci_svm_stats_read(PCISVMStats *stats, uint32_t pasid,
-                        uint64_t counts[PCI_SVM_COUNTER__MAX]);
+void pci_svm_pasids_read(PCISVMPasids *pasids, uint32_t pasid,
+                         uint64_t counts[PCI_SVM_COUNTER__MAX]);
 
 /**
- * pci_svm_stats_list: the PASIDs that are in use
+ * pci_svm_pasids_list: the PASIDs that are in use
  *
- * @stats: the function's
+ * @pasids: the function's
  *
  * Returns: an array of uint32_t, in order; %PCI_NO_PASID is the last one.
  *
  * Context: BQL.
  */
-GArray *pci_svm_stats_list(PCISVMStats *stats);
+GArray *pci_svm_pasids_list(PCISVMPasids *pasids);
 
-#endif /* QEMU_PCI_SVM_STATS_H */
+#endif /* QEMU_PCI_SVM_PASIDS_H */
