@@ -778,6 +778,8 @@ static int64_t bench_trim(SVMBench *s, BenchThread *t)
     g_clear_pointer(&s->atc, pci_atc_free);
     g_clear_pointer(&s->hash, g_hash_table_destroy);
     s->atc_count = 0;
+    /* What was released goes after a grace period. */
+    drain_call_rcu();
     malloc_trim(0);
     return 0;
 }

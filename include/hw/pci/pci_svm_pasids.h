@@ -68,12 +68,14 @@ typedef struct PCISVMCounters {
     Stat64 value[PCI_SVM_COUNTER__MAX];
 } PCISVMCounters;
 
+typedef QSLIST_HEAD(PCISVMListeners, SVMListener) PCISVMListeners;
+
 /**
  * struct PCISVMPasid - a PASID in use
  *
+ * @counters: what is counted of it
  * @number: PASID, or %PCI_NO_PASID
  * @users: calls of pci_svm_pasids_get() that were not put yet
- * @counters: what is counted of it
  * @pri: who hears the responses to its page requests, or NULL. Changes under
  *     the BQL, threads may read it atomically in an RCU critical section.
  * @listeners: the IOTLB notifiers of pci_svm.c. BQL.
@@ -86,7 +88,7 @@ typedef struct PCISVMPasid {
     uint32_t number;
     uint32_t users;
     struct IOMMUPRINotifier *pri;
-    QSLIST_HEAD(, SVMListener) listeners;
+    PCISVMListeners listeners;
 } PCISVMPasid;
 
 /**
