@@ -680,6 +680,10 @@ long svm_grant_create(struct svm_file *file, unsigned long access)
     grant->file = file;
     grant->access = access;
     scoped_guard(mutex, &file->svm->queues_lock) {
+        if (file->stopped) {
+            kfree(grant);
+            return -ENODEV;
+        }
         grant->number = file->grants;
     }
     get_file(file->filp);

@@ -141,7 +141,10 @@ ssize_t vtd_ats_translate(IntelIOMMUState *s, PCIBus *bus, int devfn,
 
     fault = vtd_request_begin(s, bus, devfn, req->pasid,
                               VTD_REQUEST_TRANSLATION, &ctx);
-    if (fault) {
+    if (!qatomic_read(&s->dmar_enabled)) {
+        /* Disabled since we were let in: the drain may not have seen us. */
+        ret = -EPERM;
+    } else if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr, r.wanted);
         ret = -EFAULT;
     } else {

@@ -7,7 +7,7 @@
  * descriptor are done, and that one is aborted: its status is not written.
  * The queue goes on when software has cleared the error.
  *
- * VT-d rev 4.1, 6.5.2.10 (queue errors), 6.5.2.11 (time-outs), 11.4.4.3
+ * VT-d rev 4.1, 6.5.2.10 (queue errors), 6.5.2.11 (time-outs), 11.4.7
  * (FSTS) and 11.4.9.9 (IQERCD).
  *
  * Where those leave room, or could not be checked against Linux's driver (?):

@@ -205,7 +205,7 @@ static int vtd_prq_append_locked(IntelIOMMUState *s, const VTDPRQDesc *desc)
 /*
  * BQL. Until here the event has been pending in its register, so that software
  * may still mask or clear it, and so that it migrates. The lock is dropped
- * first, as an MSI is a write to wherever the guest said.
+ * first: it is the innermost, and the interrupt controller has its own.
  */
 static void vtd_prq_send_event(void *opaque)
 {

@@ -378,7 +378,7 @@ static VTDFaultReason vtd_fault_in_mode(const IntelIOMMUState *s,
     return fault;
 }
 
-/* What the recording register says of a request, beside its address (11.4.9) */
+/* What the recording register says of a request, beside its address (11.4.7) */
 static uint64_t vtd_fault_record(const VTDRequestContext *ctx,
                                  VTDFaultReason fault, IOMMUAccessFlags access)
 {

@@ -232,7 +232,10 @@ static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
     RCU_READ_LOCK_GUARD();
     fault = vtd_request_begin(s, bus, devfn, req->pasid, VTD_REQUEST_PAGE,
                               &ctx);
-    if (fault) {
+    if (!qatomic_read(&s->dmar_enabled)) {
+        /* Disabled since we were let in: the drain may not have seen us. */
+        ret = -EPERM;
+    } else if (fault) {
         vtd_record_fault(s, &ctx, fault, req->addr,
                          IOMMU_ACCESS_FLAG_FULL(req->is_read, req->is_write,
                                                 req->exec_req, req->priv_req,

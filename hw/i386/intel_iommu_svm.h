@@ -6,6 +6,7 @@
  *
  *   intel_iommu_svm.c    options, capability bits, operations of the PCI level
  *   intel_iommu_request.c  requests, and what the guest's tables say of them
+ *   intel_iommu_cache.c  what these said: context cache and PASID cache
  *   intel_iommu_walk.c   paging structures
  *   intel_iommu_untranslated.c  untranslated requests, and their IOTLB
  *   intel_iommu_pasid.c  state of (function, PASID), PASID cache, device TLB
@@ -622,8 +623,8 @@ void vtd_invalidate_pasid_dev_tlb(IntelIOMMUState *s, uint16_t sid,
  * @s: the IOMMU
  * @desc: the descriptor
  *
- * Translations read the PASID table each time; what depends on it for longer
- * is the choice between translation and pass-through.
+ * Drops what is remembered of the tables, whatever the granularity, and looks
+ * again at the functions that bypass translation.
  *
  * Returns: false if the descriptor is malformed.
  *

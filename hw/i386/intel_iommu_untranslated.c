@@ -186,7 +186,7 @@ static bool untranslated_walk(Untranslated *r, uint64_t stamp, VTDMapping *m)
 static bool untranslated_request(Untranslated *r, IOMMUTLBEntry *entry)
 {
     uint64_t stamp = tlb_stamp(&r->s->svm_state);
-    VTDMapping m;
+    VTDMapping m = { };
 
     r->sid = PCI_BUILD_BDF(pci_bus_num(r->bus), r->devfn);
     if (!tlb_lookup(r, stamp, &m) && !untranslated_walk(r, stamp, &m)) {

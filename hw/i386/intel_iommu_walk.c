@@ -48,7 +48,6 @@ typedef struct Walk {
     VTDWalkEmit *emit;
     void *opaque;
     size_t room;                /* for further blocks */
-    unsigned retries;           /* left for the entry being looked at */
 } Walk;
 
 /* A page of a paging structure, read without a copy */
@@ -119,7 +118,6 @@ static int walk_emit(Walk *w, hwaddr *addr, const VTDMapping *found)
     }
     m.addr = *addr;
     m.target &= ~m.mask;
-    w->retries = VTD_PTE_SET_RETRIES;
     *addr = (*addr | m.mask) + 1;
     return w->emit(w->opaque, &m);
 }
@@ -156,7 +154,6 @@ static VTDMapping walk_second_stage(const Walk *w, hwaddr addr)
         .emit = walk_keep_mapping,
         .opaque = &mapping,
         .room = any.room,
-        .retries = VTD_PTE_SET_RETRIES,
     };
 
     walk_range(&second, addr, addr);
@@ -418,14 +415,14 @@ static uint64_t walk_use_flags(const Walk *w, bool dirty)
 }
 
 /* *@again when the entry changed under our hands: look at it again. */
-static VTDFaultReason walk_mark_used(Walk *w, const WalkTable *table,
+static VTDFaultReason walk_mark_used(const Walk *w, const WalkTable *table,
                                      unsigned index, uint64_t entry,
                                      bool dirty, bool *again)
 {
     int ret = walk_set_flags(table, index, entry, walk_use_flags(w, dirty));
 
-    *again = ret == -EAGAIN && w->retries && w->retries--;
-    if (!ret || *again) {
+    *again = ret == -EAGAIN;
+    if (!ret) {
         return 0;
     }
     return w->second && !table->writable ? VTD_FR_NESTED_WRITE
@@ -480,12 +477,10 @@ static void walk_leaf(const Walk *w, uint64_t entry, const WalkPermissions *p,
     m->perm = m->fault ? IOMMU_NONE : walk_grant(w, perm);
 }
 
-/*
- * Serve *@addr from one entry; advances *@addr behind what it covers, or lets
- * it stand when the entry changed under our hands and must be looked at again.
- */
-static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
-                      WalkPermissions p, hwaddr *addr, hwaddr last)
+/* -EAGAIN, with @may_retry, when the entry changed under our hands. */
+static int walk_try_entry(Walk *w, const WalkTable *table, unsigned level,
+                          WalkPermissions p, hwaddr *addr, hwaddr last,
+                          bool may_retry)
 {
     VTDMapping m = { .mask = walk_level_mask(level) };
     unsigned index = extract64(*addr, walk_level_shift(level), VTD_LEVEL_BITS);
@@ -510,8 +505,8 @@ static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
         fault = walk_mark_used(w, table, index, entry, m.perm & IOMMU_WO,
                                &again);
     }
-    if (again) {
-        return 0;
+    if (again && may_retry) {
+        return -EAGAIN;
     }
     if (fault) {
         return walk_emit_fault(w, addr, m.mask, fault);
@@ -521,6 +516,22 @@ static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
     }
     return walk_table(w, walk_entry_address(w, entry), level - 1, p, addr,
                       MIN(last, *addr | m.mask));
+}
+
+/*
+ * Serve *@addr from one entry; advances *@addr behind what it covers. It never
+ * returns 0 and lets *@addr stand: 0 is also what follows the last address.
+ */
+static int walk_entry(Walk *w, const WalkTable *table, unsigned level,
+                      WalkPermissions upper, hwaddr *addr, hwaddr last)
+{
+    unsigned retries = VTD_PTE_SET_RETRIES;
+    int ret;
+
+    do {
+        ret = walk_try_entry(w, table, level, upper, addr, last, retries);
+    } while (ret == -EAGAIN && retries--);
+    return ret;
 }
 
 /* ---- neighbouring pages */
@@ -773,7 +784,6 @@ int vtd_walk(IntelIOMMUState *s, const VTDContextEntry *ce,
     Walk w = {
         .s = s, .req = req, .ram = &ram, .scalable = walk_is_scalable(pe),
         .emit = emit, .opaque = opaque, .room = req->room,
-        .retries = VTD_PTE_SET_RETRIES,
     };
 
     return w.scalable ? walk_scalable(&w, pe) : walk_legacy(&w, ce);

@@ -34,7 +34,6 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMBench, SVM_BENCH)
 #define REG(offset)     ((offset) / sizeof(uint64_t))
 
 #define BENCH_PAGE      4096
-#define BENCH_PTES      (BENCH_PAGE / sizeof(uint64_t))
 #define BENCH_PTE_ADDR  0x000ffffffffff000ULL
 #define BENCH_PTE_AD    0x60ULL
 #define BENCH_THREADS   16

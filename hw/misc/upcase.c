@@ -104,7 +104,7 @@ static void upcase_class_init(ObjectClass *klass, void *data)
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(klass);
 
     pc->vendor_id = PCI_VENDOR_ID_QEMU;
-    pc->device_id = 0x0b14;
+    pc->device_id = 0x0b15;
     pc->class_id = PCI_CLASS_OTHERS;
     pc->realize = upcase_realize;
     pc->exit = upcase_exit;

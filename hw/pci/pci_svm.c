@@ -206,22 +206,22 @@ static PCISVMState *svm_state(PCIDevice *dev)
     return svm;
 }
 
-/* Counting; in an RCU critical section. NULL before the first reset. */
-static PCISVMCounters *svm_find_counters(PCIDevice *dev, uint32_t pasid)
+/* In an RCU critical section. NULL before the first reset. */
+static PCISVMPasid *svm_find_pasid(PCIDevice *dev, uint32_t pasid)
 {
     PCISVMState *svm = qatomic_load_acquire(&dev->svm);
 
-    return svm ? pci_svm_pasids_counters(svm->pasids, pasid) : NULL;
+    return svm ? pci_svm_pasids_find(svm->pasids, pasid) : NULL;
 }
 
 static void svm_count(PCIDevice *dev, uint32_t pasid, PCISVMCounter which)
 {
-    PCISVMCounters *counters;
+    PCISVMPasid *p;
 
     RCU_READ_LOCK_GUARD();
-    counters = svm_find_counters(dev, pasid);
-    if (counters) {
-        pci_svm_count(counters, which, 1);
+    p = svm_find_pasid(dev, pasid);
+    if (p) {
+        pci_svm_count(&p->counters, which, 1);
     }
 }
 
@@ -329,13 +329,6 @@ static int svm_begin_listening(PCIDevice *dev, const SVMRequester *req,
     return 0;
 }
 
-static PCISVMPasid *svm_find_pasid(PCIDevice *dev, uint32_t pasid)
-{
-    PCISVMState *svm = qatomic_load_acquire(&dev->svm);
-
-    return svm ? pci_svm_pasids_find(svm->pasids, pasid) : NULL;
-}
-
 static SVMListener *svm_find_listener(PCIDevice *dev, uint32_t pasid,
                                       IOMMUNotifier *n)
 {
@@ -419,20 +412,20 @@ static int svm_check_translation(PCIDevice *dev, SVMRequester *req,
 static void svm_count_translation(PCIDevice *dev, const PCISVMTranslation *t,
                                   ssize_t ret)
 {
-    PCISVMCounters *counters = svm_find_counters(dev, t->pasid);
+    PCISVMPasid *p = svm_find_pasid(dev, t->pasid);
     size_t results = ret == -ENOMEM ? t->result_length : MAX(ret, 0);
 
-    if (!counters) {
+    if (!p) {
         return;
     }
     if (ret < 0 && ret != -ENOMEM) {
-        pci_svm_count(counters, PCI_SVM_TRANSLATIONS_REFUSED, 1);
+        pci_svm_count(&p->counters, PCI_SVM_TRANSLATIONS_REFUSED, 1);
         return;
     }
-    pci_svm_count(counters, PCI_SVM_TRANSLATION_REQUESTS, 1);
-    pci_svm_count(counters, PCI_SVM_TRANSLATIONS,
+    pci_svm_count(&p->counters, PCI_SVM_TRANSLATION_REQUESTS, 1);
+    pci_svm_count(&p->counters, PCI_SVM_TRANSLATIONS,
                   results - MIN(*t->err_count, results));
-    pci_svm_count(counters, PCI_SVM_HOLES, *t->err_count);
+    pci_svm_count(&p->counters, PCI_SVM_HOLES, *t->err_count);
 }
 
 static ssize_t svm_request_translation(PCIDevice *dev,
@@ -541,19 +534,16 @@ static int svm_request_page(PCIDevice *dev, const PCISVMPasid *pasid,
     return svm_send_page_request(dev, &req, pr);
 }
 
-static void svm_count_page_request(PCIDevice *dev, PCISVMPasid *pasid,
+static void svm_count_page_request(PCISVMPasid *pasid,
                                    const PCISVMPageRequest *pr, int ret)
 {
-    PCISVMCounters *counters = pasid ? &pasid->counters
-                                     : svm_find_counters(dev, pr->pasid);
-
-    if (!counters) {
+    if (!pasid) {
         return;
     }
     if (ret) {
-        pci_svm_count(counters, PCI_SVM_PAGE_REQUESTS_REFUSED, 1);
+        pci_svm_count(&pasid->counters, PCI_SVM_PAGE_REQUESTS_REFUSED, 1);
     } else if (!svm_is_stop_marker(pr)) {
-        pci_svm_count(counters, PCI_SVM_PAGE_REQUESTS, 1);
+        pci_svm_count(&pasid->counters, PCI_SVM_PAGE_REQUESTS, 1);
     }
 }
 
@@ -574,7 +564,7 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     ret = svm_request_page(dev, p, &pr);
     trace_pci_pri_request(pci_svm_name(dev), pasid, addr, prgi, lpig, is_read,
                           is_write, ret);
-    svm_count_page_request(dev, p, &pr, ret);
+    svm_count_page_request(p, &pr, ret);
     return ret;
 }
 
@@ -633,7 +623,6 @@ static IOMMUPRINotifier *svm_count_response(PCIDevice *dev, uint32_t pasid,
     RCU_READ_LOCK_GUARD();
     p = svm_find_pasid(dev, pasid);
     if (!p) {
-        svm_count(dev, pasid, svm_response_counter(code));
         return NULL;
     }
     pci_svm_count(&p->counters, svm_response_counter(code), 1);

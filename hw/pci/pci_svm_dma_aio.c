@@ -111,6 +111,16 @@ static PCISVMDMARequest *aio_start_buffer(PCISVMDMARequest *req, uint64_t addr,
     return aio_start_copy(req, &req->iov, len, aio);
 }
 
+static PCISVMDMARequest *aio_start_vector(PCISVMDMARequest *req,
+                                          const PCISVMDMARange *ranges,
+                                          size_t count, QEMUIOVector *qiov,
+                                          AioContext *aio)
+{
+    req->job.ranges = ranges;
+    req->job.count = count;
+    return aio_start_copy(req, qiov->iov, qiov->size, aio);
+}
+
 PCISVMDMARequest *pci_svm_dma_aio_walk(PCISVMDMAContext *ctx, uint64_t addr,
                                        uint64_t len, bool is_write,
                                        unsigned flags, PCISVMDMAFunc *fn,
@@ -134,11 +144,8 @@ PCISVMDMARequest *pci_svm_dma_aio_readv(PCISVMDMAContext *ctx,
                                         PCISVMDMACompletionFunc *cb,
                                         void *opaque)
 {
-    PCISVMDMARequest *req = aio_new(ctx, false, flags, cb, opaque);
-
-    req->job.ranges = ranges;
-    req->job.count = count;
-    return aio_start_copy(req, qiov->iov, qiov->size, aio);
+    return aio_start_vector(aio_new(ctx, false, flags, cb, opaque), ranges,
+                            count, qiov, aio);
 }
 
 PCISVMDMARequest *pci_svm_dma_aio_writev(PCISVMDMAContext *ctx,
@@ -148,11 +155,8 @@ PCISVMDMARequest *pci_svm_dma_aio_writev(PCISVMDMAContext *ctx,
                                          PCISVMDMACompletionFunc *cb,
                                          void *opaque)
 {
-    PCISVMDMARequest *req = aio_new(ctx, true, flags, cb, opaque);
-
-    req->job.ranges = ranges;
-    req->job.count = count;
-    return aio_start_copy(req, qiov->iov, qiov->size, aio);
+    return aio_start_vector(aio_new(ctx, true, flags, cb, opaque), ranges,
+                            count, qiov, aio);
 }
 
 PCISVMDMARequest *pci_svm_dma_aio_read(PCISVMDMAContext *ctx, uint64_t addr,

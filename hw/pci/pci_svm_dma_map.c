@@ -131,7 +131,7 @@ int coroutine_fn pci_svm_dma_co_map(PCISVMDMAContext *ctx, uint64_t addr,
         return ret;
     }
     trace_pci_svm_dma_map(pci_svm_name(ctx->engine->dev), ctx->pasid, addr,
-                            new->len, is_write);
+                          new->len, is_write);
     new->mapped = true;
     if (new->early) {
         map_tell_later(new);
@@ -154,7 +154,7 @@ void pci_svm_dma_unmap(PCISVMDMAMap *map)
         }
     }
     trace_pci_svm_dma_unmap(pci_svm_name(map->ctx->engine->dev),
-                              map->ctx->pasid, map->addr, map->len);
+                            map->ctx->pasid, map->addr, map->len);
     map_unref(map);
 }
 
@@ -199,7 +199,7 @@ void pci_svm_dma_map_end(PCISVMDMAMap *map, size_t offset, size_t len)
 static void map_revoke_locked(PCISVMDMA *e, PCISVMDMAMap *map)
 {
     trace_pci_svm_dma_revoke(pci_svm_name(e->dev), map->ctx->pasid, map->addr,
-                               map->len, map->uses);
+                             map->len, map->uses);
     QLIST_REMOVE(map, next);
     map->revoked = true;
     e->revoked_uses += map->uses;

@@ -28,7 +28,7 @@ struct PCISVMPasids {
     uint32_t count;
     struct qht table;
     QSIMPLEQ_HEAD(, SVMPasidUse) retired;
-    PCISVMCounters remainder;
+    PCISVMPasid remainder;
 };
 
 /* Guests choose PASIDs, and shall not choose what shares a bucket. */
@@ -115,7 +115,7 @@ static void svm_pasids_merge(SVMPasidUse *use)
     PCISVMPasids *pasids = use->owner;
 
     for (int i = 0; i < PCI_SVM_COUNTER__MAX; i++) {
-        pci_svm_count(&pasids->remainder, i,
+        pci_svm_count(&pasids->remainder.counters, i,
                       stat64_get(&use->pasid.counters.value[i]));
     }
     assert(use == QSIMPLEQ_FIRST(&pasids->retired));
@@ -144,14 +144,7 @@ PCISVMPasid *pci_svm_pasids_find(PCISVMPasids *pasids, uint32_t pasid)
 {
     SVMPasidUse *use = svm_pasids_lookup(pasids, pasid);
 
-    return use ? &use->pasid : NULL;
-}
-
-PCISVMCounters *pci_svm_pasids_counters(PCISVMPasids *pasids, uint32_t pasid)
-{
-    SVMPasidUse *use = svm_pasids_lookup(pasids, pasid);
-
-    return use ? &use->pasid.counters : &pasids->remainder;
+    return use ? &use->pasid : &pasids->remainder;
 }
 
 static void svm_pasids_add_up(const PCISVMCounters *counters, uint64_t *sum)
@@ -173,7 +166,7 @@ void pci_svm_pasids_sum(PCISVMPasids *pasids,
 
     assert(bql_locked());
     memset(sum, 0, PCI_SVM_COUNTER__MAX * sizeof(*sum));
-    svm_pasids_add_up(&pasids->remainder, sum);
+    svm_pasids_add_up(&pasids->remainder.counters, sum);
     QSIMPLEQ_FOREACH(use, &pasids->retired, next) {
         svm_pasids_add_up(&use->pasid.counters, sum);
     }
@@ -185,7 +178,7 @@ void pci_svm_pasids_read(PCISVMPasids *pasids, uint32_t pasid,
 {
     RCU_READ_LOCK_GUARD();
     memset(counts, 0, PCI_SVM_COUNTER__MAX * sizeof(*counts));
-    svm_pasids_add_up(pci_svm_pasids_counters(pasids, pasid), counts);
+    svm_pasids_add_up(&pci_svm_pasids_find(pasids, pasid)->counters, counts);
 }
 
 static void svm_pasids_append(void *use, uint32_t hash, void *list)

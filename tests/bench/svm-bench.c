@@ -779,16 +779,11 @@ static void host_fill(void)
 
 static void host_checksum(void)
 {
-    static uint8_t table[256];
+    uint8_t table[256];
     uint8_t crc = SVM_CRC_INIT;
 
-    for (int i = 0; !table[1] && i < 256; i++) {
-        uint8_t c = i;
-
-        for (int bit = 0; bit < 8; bit++) {
-            c = (c >> 1) ^ (c & 1 ? SVM_CRC_POLY : 0);
-        }
-        table[i] = c;
+    for (unsigned int i = 0; i < ARRAY_SIZE(table); i++) {
+        table[i] = qsvm_crc(0, &(uint8_t) { i }, 1);
     }
     for (size_t i = 0; i < DATA_SIZE; i++) {
         crc = table[crc ^ host_memory[i]];

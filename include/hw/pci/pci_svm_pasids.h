@@ -158,25 +158,12 @@ void pci_svm_pasids_put(PCISVMPasids *pasids, PCISVMPasid *pasid);
  * @pasids: the function's
  * @pasid: PASID, or %PCI_NO_PASID
  *
- * Returns: its entry, valid until the end of the RCU critical section, or NULL
- * if it is not in use.
+ * Returns: its entry, valid until the end of the RCU critical section. If it is
+ * not in use, that is the remainder: it counts, and has no notifier.
  *
  * Context: any thread, in an RCU critical section.
  */
 PCISVMPasid *pci_svm_pasids_find(PCISVMPasids *pasids, uint32_t pasid);
-
-/**
- * pci_svm_pasids_counters: the counters to use for a PASID
- *
- * @pasids: the function's
- * @pasid: PASID, or %PCI_NO_PASID
- *
- * Returns: those of @pasid, or the remainder's if it is not in use. They are
- * valid until the end of the RCU critical section.
- *
- * Context: any thread, in an RCU critical section.
- */
-PCISVMCounters *pci_svm_pasids_counters(PCISVMPasids *pasids, uint32_t pasid);
 
 /**
  * pci_svm_pasids_sum: what is counted of all PASIDs, and the remainder
