@@ -22,9 +22,11 @@ UI=${SVM_UI:-2}
 unset GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 
 # Git's housekeeping would go on in the background when the command has been
-# interrupted, with our terminal and our lock (9, see one_at_a_time).
+# interrupted, with our terminal and our lock (9, see one_at_a_time).  Nor do the
+# user's hooks, keys and line ends concern us.
 git() {
-    env git -c gc.auto=0 -c maintenance.auto=false "$@" 9>&-
+    env git -c gc.auto=0 -c maintenance.auto=false -c core.hooksPath=/dev/null \
+        -c commit.gpgSign=false -c core.autocrlf=false "$@" 9>&-
 }
 
 say() {

@@ -7,7 +7,7 @@
 SIDE=$BUILD/series.side
 
 side_git() {
-    git -C "$SIDE" -c core.hooksPath=/dev/null -c commit.gpgSign=false -c core.autocrlf=false "$@"
+    git -C "$SIDE" "$@"
 }
 
 # bring_in FILE...: our files and what MAINTAINERS says of all so far

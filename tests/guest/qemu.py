@@ -244,22 +244,23 @@ class Guest:
         """Those of them that have something to say"""
         left = self.deadline - time.monotonic()
         silence = min(SILENCE_SECONDS, max(left, 0))
-        selector = selectors.DefaultSelector()
-        for source in sources:
-            selector.register(source, selectors.EVENT_READ)
         end = time.monotonic() + silence
-        while True:
-            wait = end - time.monotonic()
-            if self.routine:
-                wait = min(wait, self.routine_due - time.monotonic())
-            ready = selector.select(max(wait, 0))
-            if ready:
-                return [key.fileobj for key, _ in ready]
-            if time.monotonic() >= end:
-                raise Failure(f'the guest did not end in {self.seconds} s'
-                              if left < SILENCE_SECONDS else
-                              f'the guest was silent for {SILENCE_SECONDS} s')
-            self._do_routine()
+        with selectors.DefaultSelector() as selector:
+            for source in sources:
+                selector.register(source, selectors.EVENT_READ)
+            while True:
+                wait = end - time.monotonic()
+                if self.routine:
+                    wait = min(wait, self.routine_due - time.monotonic())
+                ready = selector.select(max(wait, 0))
+                if ready:
+                    return [key.fileobj for key, _ in ready]
+                if time.monotonic() >= end:
+                    raise Failure(
+                        f'the guest did not end in {self.seconds} s'
+                        if left < SILENCE_SECONDS else
+                        f'the guest was silent for {SILENCE_SECONDS} s')
+                self._do_routine()
 
     def _do_routine(self):
         if self.routine and time.monotonic() >= self.routine_due:

@@ -183,6 +183,7 @@ static QVTDSVM *start_with_disk(const char *path)
     g_autofree char *opts = g_strdup_printf(
         ENDPOINT " -blockdev driver=file,node-name=image,filename=%s",
         path);
+    int64_t start = g_get_monotonic_time();
     QVTDSVM *f;
 
     g_assert(g_file_set_contents(path, "", 0, NULL));
@@ -192,6 +193,7 @@ static QVTDSVM *start_with_disk(const char *path)
                              " 'driver': 'qcow2', 'file': 'image',"
                              " 'size': 1048576 } } }");
     while (!dismiss_job(f->qts)) {
+        g_assert_cmpint(g_get_monotonic_time() - start, <, QSVM_TIMEOUT_US);
         g_usleep(1000);
     }
     qtest_qmp_assert_success(f->qts, "{ 'execute': 'blockdev-add',"
@@ -309,9 +311,7 @@ static void test_refused(const void *opaque)
     qtest_qmp_assert_success(to, "{ 'execute': 'migrate-incoming',"
                              " 'arguments': { 'uri': %s,"
                              " 'exit-on-error': false } }", uri);
-    while (!qvtd_svm_migration_is(to, "failed", "completed")) {
-        g_usleep(1000);
-    }
+    qvtd_svm_await_migration(to, "failed", "completed");
     qtest_quit(to);
     g_assert(g_file_get_contents(log, &said, NULL, NULL));
     g_assert_cmpuint(count(said, r->says), ==, 1);

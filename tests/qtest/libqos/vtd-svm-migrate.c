@@ -15,8 +15,8 @@ char *qvtd_svm_temporary_path(void)
                            getpid());
 }
 
-bool qvtd_svm_migration_is(QTestState *qts, const char *status,
-                           const char *never)
+static bool migration_is(QTestState *qts, const char *status,
+                         const char *never)
 {
     QDict *info = qtest_qmp_assert_success_ref(qts,
                                                "{ 'execute':"
@@ -29,16 +29,22 @@ bool qvtd_svm_migration_is(QTestState *qts, const char *status,
     return is;
 }
 
-void qvtd_svm_migrate_to(QTestState *qts, const char *uri)
+void qvtd_svm_await_migration(QTestState *qts, const char *status,
+                              const char *never)
 {
     int64_t start = g_get_monotonic_time();
 
-    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': {"
-                             " 'uri': %s } }", uri);
-    while (!qvtd_svm_migration_is(qts, "completed", "failed")) {
+    while (!migration_is(qts, status, never)) {
         g_assert_cmpint(g_get_monotonic_time() - start, <, QSVM_TIMEOUT_US);
         g_usleep(1000);
     }
+}
+
+void qvtd_svm_migrate_to(QTestState *qts, const char *uri)
+{
+    qtest_qmp_assert_success(qts, "{ 'execute': 'migrate', 'arguments': {"
+                             " 'uri': %s } }", uri);
+    qvtd_svm_await_migration(qts, "completed", "failed");
 }
 
 static QVTDSVM *start_destination(const char *devices)

@@ -13,11 +13,11 @@
 char *qvtd_svm_temporary_path(void);
 
 /*
- * Returns whether the migration of @qts has the state @status, as
- * query-migrate names it, and checks that it does not have @never.
+ * Wait until the migration of @qts has the state @status, as query-migrate
+ * names it, and check that it never has @never.
  */
-bool qvtd_svm_migration_is(QTestState *qts, const char *status,
-                           const char *never);
+void qvtd_svm_await_migration(QTestState *qts, const char *status,
+                              const char *never);
 
 /* Migrate @qts to @uri, and wait for the end of it. */
 void qvtd_svm_migrate_to(QTestState *qts, const char *uri);
