@@ -120,21 +120,23 @@ static VTDPRQDesc vtd_prq_encode_request(uint16_t sid,
  */
 static bool vtd_prq_write_ram(hwaddr addr, const VTDPRQDesc *desc)
 {
-    MemoryRegionCache cache;
-    bool is_ram;
+    const MemTxAttrs attrs = MEMTXATTRS_UNSPECIFIED;
+    hwaddr offset, len = sizeof(*desc);
+    MemoryRegion *mr;
+    void *host;
 
     RCU_READ_LOCK_GUARD();
-
-    is_ram = address_space_cache_init(&cache, &address_space_memory, addr,
-                                      sizeof(*desc), true) == sizeof(*desc)
-             && cache.ptr;
-    if (is_ram) {
-        address_space_write_cached(&cache, 0, desc, sizeof(*desc));
-        address_space_cache_invalidate(&cache, 0, sizeof(*desc));
+    mr = address_space_translate(&address_space_memory, addr, &offset, &len,
+                                 true, attrs);
+    if (len < sizeof(*desc) || !memory_access_is_direct(mr, true, attrs)) {
+        return false;
     }
-    address_space_cache_destroy(&cache);
-
-    return is_ram;
+    host = memory_region_get_ram_ptr(mr) + offset;
+    memcpy(host, desc, sizeof(*desc));
+    /* Mark it dirty; this gives up a reference. */
+    memory_region_ref(mr);
+    address_space_unmap(&address_space_memory, host, len, true, len);
+    return true;
 }
 
 /* Offsets wrap in a ring of 2^(n + 7) descriptors. */

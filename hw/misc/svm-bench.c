@@ -45,6 +45,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMBench, SVM_BENCH)
 typedef struct BenchThread {
     SVMBench *s;
     QemuThread thread;
+    unsigned index;
     uint64_t random;
     int64_t ns;
     IOMMUTLBEntry result[SVM_BENCH_RESULTS_MAX];
@@ -188,6 +189,7 @@ static int64_t bench_translate(SVMBench *s, BenchThread *t)
     hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
     uint64_t length = bench_reg(s, SVM_BENCH_LENGTH);
     uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    bool alone = bench_reg(s, SVM_BENCH_THREADS) < 2;
     int64_t ns = 0, start = bench_clock(s);
     uint32_t errors;
     ssize_t ret;
@@ -200,7 +202,8 @@ static int64_t bench_translate(SVMBench *s, BenchThread *t)
             }
             start = bench_clock(s);
         }
-        ret = pci_ats_request_translation(&s->parent_obj, bench_pasid(s, i),
+        ret = pci_ats_request_translation(&s->parent_obj,
+                                          bench_pasid(s, alone ? i : t->index),
                                           false, false, bench_addr(s, t),
                                           length, false, t->result,
                                           SVM_BENCH_RESULTS_MAX, &errors);
@@ -839,6 +842,7 @@ static void bench_start(SVMBench *s, uint64_t op)
     for (unsigned i = 0; i < s->threads; i++) {
         s->thread[i] = g_new0(BenchThread, 1);
         s->thread[i]->s = s;
+        s->thread[i]->index = i;
         s->thread[i]->random = 0x9e3779b97f4a7c15ULL * (i + 1);
         qemu_thread_create(&s->thread[i]->thread, "svm-bench", bench_thread,
                            s->thread[i], QEMU_THREAD_JOINABLE);

@@ -361,24 +361,6 @@ static const Case translation[] = {
       WALK(.addr = IOVA) },
 };
 
-/* Throughput, beside that of one thread */
-static void bench_threads(Bench *b)
-{
-    const Case c = {
-        "threads", "two threads translate", 2, 1.8,
-        TRANSLATE(.addr = IOVA, .length = PAGE, .random = IOVA_SIZE - PAGE,
-                  .threads = 2, .per = 2),
-        TRANSLATE(.addr = IOVA, .length = PAGE, .random = IOVA_SIZE - PAGE),
-        .least = true,
-    };
-
-    measure_if_wanted(b, &c);
-}
-
-/*
- * Users of PASIDs
- */
-
 static void use_pasids(Bench *b, uint64_t count)
 {
     const Op o = { .op = SVM_BENCH_REGISTER, .pasid = 1, .count = count };
@@ -387,6 +369,32 @@ static void use_pasids(Bench *b, uint64_t count)
         run(b, &o);
     }
 }
+
+/* Throughput, beside that of one thread */
+static void bench_threads(Bench *b)
+{
+    const Case shared = {
+        "threads", "two threads translate for a PASID", 2, 1.8,
+        TRANSLATE(.addr = IOVA, .length = PAGE, .random = IOVA_SIZE - PAGE,
+                  .threads = 2, .per = 2),
+        TRANSLATE(.addr = IOVA, .length = PAGE, .random = IOVA_SIZE - PAGE),
+        .least = true,
+    };
+    Case own = shared;
+
+    own.name = "two threads translate, a PASID each";
+    own.op.pasids = 2;
+    if (wanted(b, shared.name) || wanted(b, own.name)) {
+        use_pasids(b, 2);
+        measure_if_wanted(b, &own);
+        measure_if_wanted(b, &shared);
+        use_pasids(b, 0);
+    }
+}
+
+/*
+ * Users of PASIDs
+ */
 
 static const uint64_t populations[] = { 1, 16, 256, 4096, 65536 };
 

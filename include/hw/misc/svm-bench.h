@@ -38,7 +38,7 @@
 #define SVM_BENCH_COUNT         0x18    /* how often */
 #define SVM_BENCH_THREADS       0x20    /* in how many threads at once */
 #define SVM_BENCH_PASID         0x28
-#define SVM_BENCH_PASIDS        0x30    /* PASIDs that take turns; 0 is 1 */
+#define SVM_BENCH_PASIDS        0x30    /* PASIDs: in turns, or one a thread */
 #define SVM_BENCH_ADDR          0x38
 #define SVM_BENCH_LENGTH        0x40
 #define SVM_BENCH_RANDOM        0x48    /* added to ADDR: random bits of it */
