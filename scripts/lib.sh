@@ -267,6 +267,20 @@ sanitizer_options() {
     export TSAN_OPTIONS=$common:suppressions=$ROOT/tests/sanitizers/tsan.supp
 }
 
+# sanitized NAME COMMAND...: run it. What a sanitizer reports of a QEMU that it
+# starts is printed as comments, and a failure, whatever the command makes of it.
+sanitized() {
+    local reports=$LOGS/$SVM_SANITIZE-$1 rc=0
+    shift
+    rm -f "$reports".*
+    sanitizer_options "$reports"
+    ("$@") || rc=$?
+    if cat "$reports".* 2>/dev/null | grep -v "WARNING: ASan doesn't fully support makecontext" | sed 's/^/# /' | grep .; then
+        rc=1
+    fi
+    return "$rc"
+}
+
 # without_kvm COMMAND...: becomes that command.  Some tests would take KVM where
 # there is one, and a nested or restricted one (no SMM, no emulation of big
 # real mode) fails them: they all run under TCG.

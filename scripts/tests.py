@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Which tests there are, which are meant, and how they went.
 
-usage: tests.py list BUILD [--suite NAME] [--filter PATTERN] [--ours]
+usage: tests.py list BUILD [--suite NAME] [--filter PATTERN] [--ours [--guests]]
        tests.py targets BUILD [--suite NAME] [--filter PATTERN]
        tests.py summary TESTLOG
 
---ours: programs whose source is in this repository, and not QEMU's.
+--ours: programs whose source is in this repository, and not QEMU's; --guests:
+and the guests.
 """
 
 import argparse
@@ -38,7 +39,8 @@ def is_ours(test):
 
 def is_meant(test, options):
     name = f"{suite_of(test)}/{test['name']}"
-    if options.ours and not is_ours(test):
+    guest = options.guests and suite_of(test) == 'guest'
+    if options.ours and not guest and not is_ours(test):
         return False
     if options.suite and suite_of(test) not in options.suite:
         return False
@@ -112,6 +114,7 @@ def main():
         command.add_argument('--suite', action='append')
         command.add_argument('--filter')
         command.add_argument('--ours', action='store_true')
+        command.add_argument('--guests', action='store_true')
     command = commands.add_parser('summary')
     command.set_defaults(function=print_summary)
     command.add_argument('testlog')

@@ -188,7 +188,8 @@ class Guest:
         logdir = pathlib.Path(os.environ.get('SVM_LOGDIR', '.'))
         self.log_path = logdir / f'guest-{args.mode}-{args.guest}.log'
         self.log = open(self.log_path, 'wb', buffering=0)
-        self.seconds = TOTAL_SECONDS + args.seconds
+        self.silence = SILENCE_SECONDS * args.patience
+        self.seconds = TOTAL_SECONDS * args.patience + args.seconds
         self.deadline = time.monotonic() + self.seconds
         self.processes = []
         self.pending = b''
@@ -243,7 +244,7 @@ class Guest:
     def _select(self, sources):
         """Those of them that have something to say"""
         left = self.deadline - time.monotonic()
-        silence = min(SILENCE_SECONDS, max(left, 0))
+        silence = min(self.silence, max(left, 0))
         end = time.monotonic() + silence
         with selectors.DefaultSelector() as selector:
             for source in sources:
@@ -258,8 +259,8 @@ class Guest:
                 if time.monotonic() >= end:
                     raise Failure(
                         f'the guest did not end in {self.seconds} s'
-                        if left < SILENCE_SECONDS else
-                        f'the guest was silent for {SILENCE_SECONDS} s')
+                        if left < self.silence else
+                        f'the guest was silent for {self.silence} s')
                 self._do_routine()
 
     def _do_routine(self):
