@@ -215,7 +215,8 @@ static ssize_t vtd_svm_translate(PCIBus *bus, void *opaque, int devfn,
     IntelIOMMUState *s = opaque;
 
     /* Without translation there is nobody to answer (VT-d 4.2). */
-    return s->dmar_enabled ? vtd_ats_translate(s, bus, devfn, req) : -EPERM;
+    return qatomic_read(&s->dmar_enabled)
+           ? vtd_ats_translate(s, bus, devfn, req) : -EPERM;
 }
 
 static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
@@ -226,7 +227,7 @@ static int vtd_svm_page_request(PCIBus *bus, void *opaque, int devfn,
     VTDFaultReason fault;
     int ret;
 
-    if (!s->dmar_enabled || !(s->ecap & VTD_ECAP_PRS)) {
+    if (!qatomic_read(&s->dmar_enabled) || !(s->ecap & VTD_ECAP_PRS)) {
         return -EPERM;
     }
     RCU_READ_LOCK_GUARD();

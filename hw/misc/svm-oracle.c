@@ -292,10 +292,11 @@ static void oracle_split(SVMOracle *o, OracleProcess *p)
     for (unsigned i = 0; i < ORACLE_BLOCK_FRAMES; i++) {
         uint64_t entry = (addr + i * ORACLE_PAGE) | ORACLE_USER_RW;
 
-        if (u->was_split && le64_to_cpu(p->split[i]) != entry) {
+        if (u->was_split &&
+            le64_to_cpu(qatomic_read__nocheck(&p->split[i])) != entry) {
             oracle_violation(o, SVM_STRESS_FREED_TABLE, p, ORACLE_BLOCK_UNIT);
         }
-        p->split[i] = cpu_to_le64(entry);
+        qatomic_set__nocheck(&p->split[i], cpu_to_le64(entry));
     }
     u->was_split = true;
     oracle_set_entry(o, p, ORACLE_BLOCK_UNIT, 0,
@@ -454,12 +455,13 @@ static void oracle_check_dirty(SVMOracle *o, OracleProcess *p, unsigned unit)
 static void oracle_end_merge(OracleProcess *p)
 {
     for (unsigned i = 0; i < ORACLE_BLOCK_FRAMES; i++) {
-        uint64_t entry = le64_to_cpu(p->split[i]);
+        uint64_t entry = le64_to_cpu(qatomic_read__nocheck(&p->split[i]));
 
         if (entry & ORACLE_D) {
             p->frame[ORACLE_BLOCK_FRAMES + i].dirty = true;
         }
-        p->split[i] = cpu_to_le64(entry & ~(ORACLE_A | ORACLE_D));
+        qatomic_set__nocheck(&p->split[i],
+                             cpu_to_le64(entry & ~(ORACLE_A | ORACLE_D)));
     }
 }
 

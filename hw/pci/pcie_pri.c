@@ -25,6 +25,7 @@ struct PCIEPRIState {
     GHashTable *groups;         /* pri_key() -> PRIGroup */
     uint32_t outstanding;       /* requests in all groups */
     bool failed;                /* Response Failure since PRI was enabled */
+    bool response_pasid;        /* PRG Response PASID Required */
     uint64_t serial;            /* of the latest group */
 };
 
@@ -99,6 +100,7 @@ void pcie_pri_init(PCIDevice *dev, uint16_t offset,
                         PCI_EXT_CAP_PRI_SIZEOF);
     dev->exp.pri_cap = offset;
     dev->exp.pri = pri;
+    pri->response_pasid = prg_response_pasid_req;
     qemu_mutex_init(&pri->lock);
     pri->groups = g_hash_table_new_full(g_int64_hash, g_int64_equal, NULL,
                                         g_free);
@@ -172,7 +174,7 @@ void pcie_pri_reset(PCIDevice *dev)
     pci_word_test_and_clear_mask(config + PCI_PRI_STATUS,
                                  PCI_PRI_STATUS_RF | PCI_PRI_STATUS_UPRGI);
     pci_set_long(config + PCI_PRI_ALLOC_REQ, 0);
-    pri->failed = false;
+    qatomic_set(&pri->failed, false);
     pri_forget_groups(dev);
     pri_update_stopped(dev);
 }
@@ -188,8 +190,8 @@ void pcie_pri_post_load(PCIDevice *dev)
     QEMU_LOCK_GUARD(&pri->lock);
     status = pci_get_word(dev->config + dev->exp.pri_cap + PCI_PRI_STATUS);
     /* Enabled and Stopped at once: that is what a Response Failure leaves. */
-    pri->failed = (pri_control(dev) & PCI_PRI_CTRL_ENABLE) &&
-                  (status & PCI_PRI_STATUS_STOPPED);
+    qatomic_set(&pri->failed, (pri_control(dev) & PCI_PRI_CTRL_ENABLE) &&
+                              (status & PCI_PRI_STATUS_STOPPED));
     pri_forget_groups(dev);
     pri_update_stopped(dev);
 }
@@ -210,7 +212,7 @@ void pcie_pri_write_config(PCIDevice *dev, uint32_t addr, uint32_t val,
 
     QEMU_LOCK_GUARD(&pri->lock);
     if (!(pri_control(dev) & PCI_PRI_CTRL_ENABLE)) {
-        pri->failed = false;
+        qatomic_set(&pri->failed, false);
         if (reset) {
             pri_forget_groups(dev);
         }
@@ -243,9 +245,7 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev)
 {
     const PCIDevice *owner = pri_owner(dev);
 
-    return owner->exp.pri &&
-           (pci_get_word(owner->config + owner->exp.pri_cap + PCI_PRI_STATUS) &
-            PCI_PRI_STATUS_PASID);
+    return owner->exp.pri && owner->exp.pri->response_pasid;
 }
 
 static PRIGroup *pri_add_group(PCIEPRIState *pri, uint64_t key, uint32_t pasid)

@@ -128,8 +128,12 @@ static void expect_bytes(QSVMQueue *q, uint64_t iova, const uint8_t *expected,
 
 static void expect_poison(QSVMQueue *q, uint64_t iova, size_t len)
 {
-    g_autofree uint8_t *expected = g_malloc(len);
+    g_autofree uint8_t *expected = NULL;
 
+    if (!len) {
+        return;
+    }
+    expected = g_malloc(len);
     memset(expected, QVTD_SVM_POISON, len);
     expect_bytes(q, iova, expected, len);
 }
