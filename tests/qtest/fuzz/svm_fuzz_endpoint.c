@@ -2,15 +2,18 @@
  * Fuzz target: the endpoint (-device svm) with a live IOMMU
  *
  * The input is a guest: it writes registers and configuration space, starts
- * commands, maps and unmaps pages of the process, answers page requests or does
- * not, and resets the function. Commands run in their thread meanwhile.
+ * commands, sets up queues whose rings are in the process's memory, fills and
+ * kicks them, maps and unmaps pages of the process, answers page requests or does
+ * not, and resets the function. Commands and queues run in their threads
+ * meanwhile.
  *
  * Rules, whatever the guest does:
  * - memory that no page was ever mapped to is not written, nor is that of pages
  *   that were never writable;
  * - once an unmapped page was invalidated nothing writes to it;
  * - an invalidation completes;
- * - a command ends when the guest answers its page requests.
+ * - a command, and each descriptor of a queue, ends when the guest answers its
+ *   page requests.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,6 +21,7 @@
 #include "qemu/osdep.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_regs.h"
+#include "libqos/svm-queue.h"
 #include "svm_fuzz.h"
 
 #define SLOT        4
@@ -26,6 +30,7 @@
 #define FRAMES      8
 #define GUARDS      4
 #define BASE        0x7f1234560000ULL
+#define QUEUES      2
 
 /* How long a command may take that nobody makes wait, in microseconds */
 #define PATIENCE    (20 * G_USEC_PER_SEC)
@@ -46,6 +51,11 @@ enum {
     OP_WAIT,
     OP_CLOCK,
     OP_SET_UP,
+    OP_QUEUE,
+    OP_QUEUE_REG,
+    OP_QUEUE_CONTROL,
+    OP_DESCRIPTOR,
+    OP_DOORBELL,
     OPS,
 };
 
@@ -64,6 +74,8 @@ static struct {
     uint64_t guard;
     Frame frame[FRAMES];
     Frame *page[PAGES];         /* where each leads, or NULL */
+    QPCIBar queue_bar;
+    unsigned ring[QUEUES];      /* the page of each */
 } g;
 
 static uint8_t *host(uint64_t pa)
@@ -156,16 +168,23 @@ static void op_map(SVMFuzzInput *in)
     }
 }
 
-/* Rings are in the process's memory, too. */
+/* The process writes @len bytes at @offset of what it has mapped, or will map. */
+static void write_frame(Frame *frame, unsigned offset, const void *bytes,
+                        size_t len)
+{
+    check_frame(frame);
+    memcpy(host(frame->pa) + offset, bytes, len);
+    frame->writable = true;
+    memcpy(frame->seen, host(frame->pa), PAGE);
+}
+
 static void op_memory(SVMFuzzInput *in)
 {
     Frame *frame = &g.frame[svm_fuzz_u8(in) % FRAMES];
     uint16_t offset = svm_fuzz_u16(in) % PAGE & ~7;
+    uint64_t val = cpu_to_le64(svm_fuzz_u64(in));
 
-    check_frame(frame);
-    stq_le_p(host(frame->pa) + offset, svm_fuzz_u64(in));
-    frame->writable = true;
-    memcpy(frame->seen, host(frame->pa), PAGE);
+    write_frame(frame, offset, &val, sizeof(val));
 }
 
 static void answer(bool resolve, unsigned code)
@@ -326,6 +345,91 @@ static void op_command(SVMFuzzInput *in)
     write_bar(SVM_REG_CMD, 8, how & 3);
 }
 
+/* The queues of the device */
+
+static void write_queue(unsigned n, unsigned reg, unsigned size, uint64_t val)
+{
+    uint64_t addr = g.queue_bar.addr + SVM_Q_REGS(n) + reg;
+
+    if (size == 8) {
+        qtest_writeq(g.f.qts, addr, val);
+    } else {
+        qtest_writel(g.f.qts, addr, val);
+    }
+}
+
+static uint32_t read_queue(unsigned n, unsigned reg)
+{
+    return qtest_readl(g.f.qts, g.queue_bar.addr + SVM_Q_REGS(n) + reg);
+}
+
+/* As a driver sets it up; rings begin in pages of the process. */
+static void op_queue(SVMFuzzInput *in)
+{
+    unsigned n = svm_fuzz_u8(in) % QUEUES;
+    uint8_t pages = svm_fuzz_u8(in), how = svm_fuzz_u8(in);
+
+    g.ring[n] = pages % PAGES;
+    write_queue(n, SVM_Q_CTRL, 4, SVM_CTRL_ABORT);
+    write_queue(n, SVM_Q_RING, 8, BASE + g.ring[n] * PAGE);
+    write_queue(n, SVM_Q_RECORDS, 8, BASE + pages / PAGES * PAGE +
+                                     (how & 0x10 ? PAGE / 2 : 0));
+    write_queue(n, SVM_Q_SIZE, 4, 1 << (how & 7));
+    write_queue(n, SVM_Q_PASID, 4, QVTD_SVM_PASID);
+    write_queue(n, SVM_Q_PEER, 4, QVTD_SVM_PASID |
+                                  (how & 0x20 ? SVM_PEER_READ : 0) |
+                                  (how & 0x40 ? SVM_PEER_WRITE : 0));
+    /* Just before the counters of 32 bits wrap, or not */
+    write_queue(n, SVM_Q_HEAD, 4, how & 0x08 ? UINT32_MAX - 1 : 0);
+    write_queue(n, SVM_Q_CTRL, 4, SVM_CTRL_ENABLE);
+}
+
+static void op_queue_reg(SVMFuzzInput *in)
+{
+    unsigned n = svm_fuzz_u8(in) % QUEUES;
+    uint8_t reg = svm_fuzz_u8(in);
+    unsigned size = reg & 0x80 ? 8 : 4;
+
+    write_queue(n, reg % 0x40, size, svm_fuzz_take(in, size));
+}
+
+static void op_queue_control(SVMFuzzInput *in)
+{
+    unsigned n = svm_fuzz_u8(in) % QUEUES;
+
+    write_queue(n, SVM_Q_CTRL, 4, svm_fuzz_u8(in) % (SVM_CTRL_ABORT + 1));
+}
+
+/* One that may be valid, or, with the topmost bit, any */
+static void op_descriptor(SVMFuzzInput *in)
+{
+    unsigned n = svm_fuzz_u8(in) % QUEUES;
+    unsigned slot = svm_fuzz_u8(in) % (PAGE / SVM_DESC_SIZE);
+    uint8_t op = svm_fuzz_u8(in), desc[SVM_DESC_SIZE] = { };
+
+    if (!g.page[g.ring[n]]) {
+        return;
+    }
+    stl_le_p(desc + SVM_DESC_OP, op % 8);
+    stl_le_p(desc + SVM_DESC_FLAGS, svm_fuzz_u8(in) & SVM_DESC_F_MASK);
+    stq_le_p(desc + SVM_DESC_SRC, BASE + svm_fuzz_u16(in));
+    stq_le_p(desc + SVM_DESC_DST, BASE + svm_fuzz_u16(in));
+    stq_le_p(desc + SVM_DESC_LEN, svm_fuzz_u16(in));
+    stq_le_p(desc + SVM_DESC_ARG, svm_fuzz_u8(in));
+    if (op & 0x80) {
+        stq_le_p(desc + op / 8 % 8 * 8, svm_fuzz_u64(in));
+    }
+    write_frame(g.page[g.ring[n]], slot * SVM_DESC_SIZE, desc, sizeof(desc));
+}
+
+static void op_doorbell(SVMFuzzInput *in)
+{
+    unsigned n = svm_fuzz_u8(in) % QUEUES;
+
+    qtest_writel(g.f.qts, g.queue_bar.addr + SVM_DOORBELL_PAGE(n),
+                 read_queue(n, SVM_Q_TAIL) + (int8_t)svm_fuzz_u8(in));
+}
+
 static bool has_page_request(void)
 {
     return qvtd_readq(g.f.v, QVTD_PQH_REG) != qvtd_readq(g.f.v, QVTD_PQT_REG);
@@ -354,6 +458,7 @@ static void wake_up(void)
     if (qsvm_readq(&g.f.svm, SVM_REG_ID) != SVM_ID) {
         svm_fuzz_reset_bus(g.f.bus);
         qsvm_enable(&g.f.svm);
+        g.queue_bar = qsvm_map_queues(&g.f);
     }
 }
 
@@ -397,6 +502,11 @@ static void (*const ops[OPS])(SVMFuzzInput *) = {
     [OP_WAIT] = op_wait,
     [OP_CLOCK] = op_clock,
     [OP_SET_UP] = op_set_up,
+    [OP_QUEUE] = op_queue,
+    [OP_QUEUE_REG] = op_queue_reg,
+    [OP_QUEUE_CONTROL] = op_queue_control,
+    [OP_DESCRIPTOR] = op_descriptor,
+    [OP_DOORBELL] = op_doorbell,
 };
 
 /* Each input */
@@ -404,7 +514,9 @@ static void (*const ops[OPS])(SVMFuzzInput *) = {
 static void begin(QTestState *s)
 {
     svm_fuzz_reset_vtd(&g.f, s, QPCI_DEVFN(SLOT, 0));
+    g.queue_bar = qsvm_map_queues(&g.f);
     enable_pri(64);
+    memset(g.ring, 0, sizeof(g.ring));
     memset(g.page, 0, sizeof(g.page));
     memset(g.frame, 0, sizeof(g.frame));
     for (int i = 0; i < FRAMES; i++) {
@@ -426,15 +538,42 @@ static bool has_command(void)
     return qsvm_readq(&g.f.svm, SVM_STAT_COMMANDS) == ended;
 }
 
+/* Descriptors that were not executed; a queue that was paused goes on. */
+static bool has_work(unsigned n)
+{
+    switch (read_queue(n, SVM_Q_STATE)) {
+    case SVM_STATE_DISABLED:
+    case SVM_STATE_ERROR:
+        return false;
+    case SVM_STATE_RUNNING:
+        return read_queue(n, SVM_Q_HEAD) != read_queue(n, SVM_Q_TAIL);
+    case SVM_STATE_DRAINING:
+        return true;
+    default:
+        write_queue(n, SVM_Q_CTRL, 4, SVM_CTRL_RESUME);
+        return true;
+    }
+}
+
+static bool is_busy(void)
+{
+    for (unsigned n = 0; n < QUEUES; n++) {
+        if (has_work(n)) {
+            return true;
+        }
+    }
+    return has_command();
+}
+
 /* All is answered now, if in the negative: what is left has to end. */
 static void end(void)
 {
     int64_t start = g_get_monotonic_time();
 
     wake_up();
-    while (has_command()) {
+    while (is_busy()) {
         svm_fuzz_check(g_get_monotonic_time() - start < PATIENCE,
-                       "a command ends when its page requests are answered");
+                       "work ends when its page requests are answered");
         qvtd_writel(g.f.v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
         while (has_page_request()) {
             answer(false, QVTD_SVM_INVALID);
