@@ -268,7 +268,10 @@ static bool stress_translate(SVMStress *s, const StressAccess *x,
                                       ROUND_UP(x->len, STRESS_PAGE),
                                       !x->is_write, result, STRESS_RESULTS,
                                       &errors);
-    if (ret < 0 && ret != -ENOMEM) {
+    if (ret == 0) {
+        svm_oracle_violation(s->oracle, SVM_STRESS_NO_RESULT, x->process, 0);
+    }
+    if (ret <= 0 && ret != -ENOMEM) {
         return false;
     }
     pci_atc_insert(s->atc, pasid, result, ret < 0 ? STRESS_RESULTS : ret,

@@ -78,6 +78,7 @@
 #define SVM_STRESS_POISON           7       /* written while not mapped */
 #define SVM_STRESS_NOT_ASKED        8       /* a response to no request */
 #define SVM_STRESS_FREED_TABLE      9       /* marked after it was replaced */
+#define SVM_STRESS_NO_RESULT        10      /* of a translation request */
 #define SVM_STRESS_ACCESSES         0x120   /* that have begun */
 #define SVM_STRESS_BUSY             0x128   /* that have not ended */
 #define SVM_STRESS_CHANGES          0x130   /* of paging entries */
