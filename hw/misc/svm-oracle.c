@@ -42,7 +42,7 @@
 /* Bits that the unit ignores: only the guest changes them */
 #define ORACLE_TAG          (1ULL << 52)
 #define ORACLE_TAG_MASK     (0x3ffULL << 52)
-#define ORACLE_TAGS         2048
+#define ORACLE_TAGS         512
 
 typedef enum UnitState {
     UNIT_LIVE,
@@ -417,6 +417,11 @@ void svm_oracle_change(SVMOracle *o, uint64_t random)
     } else {
         oracle_reuse(o, p, unit);
     }
+}
+
+void svm_oracle_tag(SVMOracle *o, unsigned process, unsigned unit)
+{
+    oracle_tag(o, &o->process[process], unit);
 }
 
 /*

@@ -43,6 +43,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMStress, SVM_STRESS)
 
 #define STRESS_SPIN_MAX     (50 * SCALE_US)
 #define STRESS_RESULTS      8
+#define STRESS_WALKS        1000
+#define STRESS_WALKED       (SVM_STRESS_PROCESSES - 1)
 
 /* How long a translation lies about, in terms of what an access takes */
 #define STRESS_LINGER       8
@@ -247,6 +249,13 @@ static void stress_invalidated(IOMMUNotifier *n, IOMMUTLBEntry *entry)
                        entry->iova + entry->addr_mask);
 }
 
+static void stress_check_results(SVMStress *s, unsigned process, ssize_t ret)
+{
+    if (ret == 0) {
+        svm_oracle_violation(s->oracle, SVM_STRESS_NO_RESULT, process, 0);
+    }
+}
+
 static bool stress_translate(SVMStress *s, const StressAccess *x,
                              IOMMUTLBEntry *entry, PCIATCTicket *ticket)
 {
@@ -268,9 +277,7 @@ static bool stress_translate(SVMStress *s, const StressAccess *x,
                                       ROUND_UP(x->len, STRESS_PAGE),
                                       !x->is_write, result, STRESS_RESULTS,
                                       &errors);
-    if (ret == 0) {
-        svm_oracle_violation(s->oracle, SVM_STRESS_NO_RESULT, x->process, 0);
-    }
+    stress_check_results(s, x->process, ret);
     if (ret <= 0 && ret != -ENOMEM) {
         return false;
     }
@@ -326,6 +333,25 @@ static int stress_translated(StressAgent *a)
     stress_translated_access(s, &x, &entry);
     pci_atc_use_end(s->atc, &use);
     return 0;
+}
+
+/* Nothing is cached: each of them is a walk. */
+static int stress_walk(StressAgent *a)
+{
+    SVMStress *s = a->s;
+    uint64_t addr = stress_process_reg(s, STRESS_WALKED, SVM_STRESS_IOVA);
+    uint32_t pasid = stress_process_reg(s, STRESS_WALKED, SVM_STRESS_PASID);
+    IOMMUTLBEntry result;
+    uint32_t errors;
+    ssize_t ret = 0;
+
+    for (int i = 0; i < STRESS_WALKS && ret >= 0; i++) {
+        ret = pci_ats_request_translation(&s->parent_obj, pasid, false, false,
+                                          addr, STRESS_PAGE, true, &result, 1,
+                                          &errors);
+        stress_check_results(s, STRESS_WALKED, ret);
+    }
+    return MIN(ret, 0);
 }
 
 /*
@@ -440,6 +466,8 @@ static int coroutine_fn stress_co_once(StressAgent *a, unsigned kind)
         return stress_translated(a);
     case SVM_STRESS_KIND_PAGE:
         return stress_request_page(a);
+    case SVM_STRESS_KIND_WALK:
+        return stress_walk(a);
     default:
         return stress_co_dma(a);
     }
@@ -450,14 +478,14 @@ static unsigned stress_choose_kind(StressAgent *a)
 {
     unsigned kinds = stress_reg(a->s, SVM_STRESS_KINDS) &
                      (SVM_STRESS_KIND_DMA | SVM_STRESS_KIND_TRANSLATE |
-                      SVM_STRESS_KIND_PAGE);
+                      SVM_STRESS_KIND_PAGE | SVM_STRESS_KIND_WALK);
     unsigned kind;
 
     if (a->once || !kinds) {
         return SVM_STRESS_KIND_DMA;
     }
     do {
-        kind = 1u << stress_random(&a->random) % 3;
+        kind = 1u << stress_random(&a->random) % 5;
     } while (!(kind & kinds));
     return kind;
 }
@@ -499,9 +527,14 @@ static void *stress_guest_thread(void *opaque)
 {
     SVMStress *s = opaque;
     uint64_t random = stress_seed(s, STRESS_THREADS * STRESS_AGENTS);
+    bool walk = stress_reg(s, SVM_STRESS_KINDS) & SVM_STRESS_KIND_WALK;
 
     rcu_register_thread();
     while (!qatomic_read(&s->stop)) {
+        if (walk) {
+            svm_oracle_tag(s->oracle, STRESS_WALKED, 0);
+            continue;
+        }
         svm_oracle_change(s->oracle, stress_random(&random));
         g_usleep(random % STRESS_CHANGE_US);
     }

@@ -534,6 +534,23 @@ static void test_case(const void *opaque)
     race_fini(&r);
 }
 
+/*
+ * The last process's first page is at address 0, which is also what follows the
+ * last address: a walk that looks at its entry once more has not come to the end.
+ */
+static void test_walks(void)
+{
+    Race r;
+
+    race_init(&r, CREDITS, g_test_rand_int());
+    race_start(&r, SVM_STRESS_KIND_WALK | SVM_STRESS_KIND_GUEST);
+    run(&r, NULL, 0);
+    stop(&r);
+    g_assert_cmpuint(get(&r, SVM_STRESS_ENDED), >, 10);
+    g_assert_cmpuint(get(&r, SVM_STRESS_CHANGES), >, 1000);
+    race_fini(&r);
+}
+
 /* More credits than the queue has room: it overflows all the time. */
 static void test_requests(void)
 {
@@ -746,6 +763,8 @@ int main(int argc, char **argv)
     for (int i = 0; i < ARRAY_SIZE(cases); i++) {
         qtest_add_data_func(cases[i].path, &cases[i], test_case);
     }
+    qtest_add_func("/svm/race/an-entry-that-changes-is-looked-at-again",
+                   test_walks);
     qtest_add_func("/svm/race/each-page-request-is-answered-once",
                    test_requests);
     qtest_add_func("/svm/race/each-page-request-ends-once", test_requests_end);

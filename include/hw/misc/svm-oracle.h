@@ -72,6 +72,18 @@ void svm_oracle_free(SVMOracle *o);
 void svm_oracle_change(SVMOracle *o, uint64_t random);
 
 /**
+ * svm_oracle_tag: change bits of an entry that no walk looks at, and Accessed,
+ * many times in a row
+ *
+ * @o: the oracle
+ * @process: its number
+ * @unit: of the process
+ *
+ * Context: the thread of svm_oracle_change().
+ */
+void svm_oracle_tag(SVMOracle *o, unsigned process, unsigned unit);
+
+/**
  * svm_oracle_pending: which units await an invalidation
  *
  * @o: the oracle
