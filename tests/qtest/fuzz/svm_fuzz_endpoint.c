@@ -21,7 +21,7 @@
 #include "qemu/osdep.h"
 #include "hw/pci/pci_device.h"
 #include "hw/pci/pci_regs.h"
-#include "libqos/svm-queue.h"
+#include "tests/qtest/libqos/svm-queue.h"
 #include "svm_fuzz.h"
 
 #define SLOT        4
