@@ -149,32 +149,47 @@ static void test_function_credits(void)
     stop(&t, PCI_PRI_STATUS_PASID);
 }
 
+/* VT-d, Page Request Enable of the function's context entry */
+static void set_pre(QTestdev *t, bool on)
+{
+    qvtd_set_context(t->f->v, t->sid,
+                     QVTD_SVM_CONTEXT & ~(on ? 0 : QVTD_CE_PRE),
+                     QVTD_SVM_PDTS, t->f->dir, 0);
+    qvtd_inv_all(t->f->v);
+}
+
+/* Sends a request that the unit refuses */
+static void request_refused(QTestdev *t, uint16_t prgi)
+{
+    QVTDFault fault;
+
+    request_in_vain(t, prgi, -EFAULT);
+    g_assert(qvtd_pop_fault(t->f->v, &fault));
+    g_assert_cmphex(fault.sid, ==, t->sid);
+    g_assert_cmphex(fault.reason, ==, VTD_FR_SM_PRE_DISABLED);
+}
+
 /* A request that was not sent takes no credit and is no part of its group */
 static void test_unsent(void)
 {
     QTestdev t;
 
     start_listening(&t, "");
-    qvtd_svm_set_context(t.f, QVTD_SVM_CONTEXT);
     request(&t, 5, false);
-    qvtd_set_context(t.f->v, t.sid, QVTD_SVM_CONTEXT & ~QVTD_CE_PRE,
-                     QVTD_SVM_PDTS, t.f->dir, 0);
-    qvtd_inv_all(t.f->v);
-    request_in_vain(&t, 5, -EFAULT);
-    request_in_vain(&t, 6, -EFAULT);
-    g_assert(qvtd_pop_fault(t.f->v, &(QVTDFault) { }));
-    qvtd_set_context(t.f->v, t.sid, QVTD_SVM_CONTEXT, QVTD_SVM_PDTS,
-                     t.f->dir, 0);
-    qvtd_inv_all(t.f->v);
-    while (qvtd_pop_fault(t.f->v, &(QVTDFault) { })) {
-        continue;
-    }
+    set_pre(&t, false);
+    request_refused(&t, 5);
+    request_refused(&t, 6);
+    set_pre(&t, true);
 
     /* The group is not complete: it is not answered, and goes on */
     qtestdev_respond(&t, t.pasid, 5, QVTD_SVM_SUCCESS);
+    g_assert_cmphex(qtestdev_pri_status(&t), ==, PCI_PRI_STATUS_PASID |
+                    PCI_PRI_STATUS_UPRGI);
     g_assert_cmpuint(responses(&t, 0), ==, 0);
     request(&t, 5, true);
-    g_assert_cmpuint(use_credits(&t, 100), ==, ALLOCATION - 2);
+    /* The other one has not begun: its index is free */
+    request(&t, 6, true);
+    g_assert_cmpuint(use_credits(&t, 100), ==, ALLOCATION - 3);
     stop(&t, PCI_PRI_STATUS_PASID | PCI_PRI_STATUS_UPRGI);
 }
 

@@ -322,10 +322,15 @@ void qvtd_svm_respond(QVTDSVM *f, const QVTDPageReq *req, unsigned int code)
 bool qvtd_svm_write_resolved(QVTDSVM *f, uint64_t addr)
 {
     QVTDPageReq req;
+    uint64_t page;
+    bool ok;
 
     qsvm_start_write(&f->svm, addr, 4096);
     req = qvtd_svm_wait_page_req(f);
-    qvtd_svm_resolve(f, &req);
+    page = qvtd_svm_resolve(f, &req);
     qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
-    return qsvm_wait(&f->svm);
+    ok = qsvm_wait(&f->svm);
+    g_assert(ok ? qvtd_svm_is_written(f, page, 4096, 0)
+                : qvtd_svm_is_poisoned(f, page, 4096));
+    return ok;
 }

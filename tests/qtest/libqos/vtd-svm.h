@@ -285,6 +285,8 @@ uint64_t qvtd_svm_resolve(QVTDSVM *f, const QVTDPageReq *req);
  * @f: the fixture
  * @addr: page address
  *
+ * Fails the test when the page disagrees with the result.
+ *
  * Returns: whether the command succeeded.
  */
 bool qvtd_svm_write_resolved(QVTDSVM *f, uint64_t addr);
