@@ -318,8 +318,8 @@ static void oracle_merge(SVMOracle *o, OracleProcess *p)
 }
 
 /*
- * Bits that no walk looks at, many times in a row. Since Accessed goes with them
- * each walk marks the entry meanwhile, and often enough finds it changed.
+ * Bits that no walk looks at, many times in a row. Since Accessed goes with
+ * them each walk marks the entry meanwhile, and often enough finds it changed.
  */
 static void oracle_tag(SVMOracle *o, OracleProcess *p, unsigned unit)
 {

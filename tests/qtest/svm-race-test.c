@@ -535,8 +535,8 @@ static void test_case(const void *opaque)
 }
 
 /*
- * The last process's first page is at address 0, which is also what follows the
- * last address: a walk that looks at its entry once more has not come to the end.
+ * The last process's first page is at address 0, which is also what follows
+ * the last address: a walk that looks at its entry again is not at its end.
  */
 static void test_walks(void)
 {

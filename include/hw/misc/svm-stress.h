@@ -47,8 +47,7 @@
 #define SVM_STRESS_KIND_TRANSLATE   2   /* by translation requests and an ATC */
 #define SVM_STRESS_KIND_PAGE        4   /* page requests of PASID_PAGE */
 #define SVM_STRESS_KIND_GUEST       8   /* a CPU that changes paging entries */
-#define SVM_STRESS_KIND_WALK        16  /* translations of one page, whose
-                                           entry alone that CPU changes */
+#define SVM_STRESS_KIND_WALK        16  /* of a page whose entry it changes */
 #define SVM_STRESS_SPIN             0x020   /* ns that an access takes, 50 us */
 #define SVM_STRESS_PASID_PAGE       0x028
 

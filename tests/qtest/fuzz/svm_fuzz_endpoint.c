@@ -3,8 +3,8 @@
  *
  * The input is a guest: it writes registers and configuration space, starts
  * commands, sets up queues whose rings are in the process's memory, fills and
- * kicks them, maps and unmaps pages of the process, answers page requests or does
- * not, and resets the function. Commands and queues run in their threads
+ * kicks them, maps and unmaps pages of the process, answers page requests or
+ * does not, and resets the function. Commands and queues run in their threads
  * meanwhile.
  *
  * Rules, whatever the guest does:
@@ -168,7 +168,7 @@ static void op_map(SVMFuzzInput *in)
     }
 }
 
-/* The process writes @len bytes at @offset of what it has mapped, or will map. */
+/* The process writes @len bytes at @offset of what it maps, now or later. */
 static void write_frame(Frame *frame, unsigned offset, const void *bytes,
                         size_t len)
 {
