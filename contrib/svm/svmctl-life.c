@@ -387,6 +387,44 @@ static void check_taken_away(const char *path, const char *what)
     svm_unmap(command, SVM_LONG_SIZE);
 }
 
+/* Takes the device away once its queue @number drains. */
+static void taking_child(unsigned number, const char *path, const char *what)
+{
+    struct libsvm *svm = svm_open_path("/dev/svm1");
+    struct svm_queue_info info;
+
+    do {
+        usleep(1000);
+        svm_need_ok(libsvm_queue_info(svm, number, &info), "queue info");
+    } while (info.status.state != SVM_STATE_DRAINING);
+    svm_tell_sysfs(path, what);
+    _exit(0);
+}
+
+/* Who waits for the end of a queue's work is told that the queue is gone. */
+static void check_drain_ends(const char *path, const char *what)
+{
+    struct libsvm *svm = svm_open_path("/dev/svm1");
+    struct libsvm_queue *queue = svm_queue_open(svm, 8);
+    uint64_t ticket;
+    uint8_t *map = svm_queue_start_long(queue, &ticket);
+    pid_t child = svm_start_child();
+    int ret;
+
+    if (!child) {
+        taking_child(libsvm_queue_number(queue), path, what);
+    }
+    ret = libsvm_queue_control(queue, SVM_CTRL_DRAIN);
+    if (ret != -ENODEV) {
+        svm_fail("draining a queue that was taken away: %s",
+                 ret ? libsvm_strerror(ret) : "it is drained");
+    }
+    svm_join_child(child);
+    libsvm_queue_close(queue);
+    libsvm_close(svm);
+    svm_unmap(map, SVM_LONG_SIZE);
+}
+
 static void check_is_back(void)
 {
     struct libsvm *svm = svm_open_path("/dev/svm1");
@@ -402,6 +440,8 @@ void svm_run_queue_unbind(void)
 {
     char *function = svm_pci_function("svm1");
 
+    check_drain_ends("/sys/bus/pci/drivers/svm/unbind", function);
+    svm_tell_sysfs("/sys/bus/pci/drivers/svm/bind", function);
     check_taken_away("/sys/bus/pci/drivers/svm/unbind", function);
     svm_tell_sysfs("/sys/bus/pci/drivers/svm/bind", function);
     check_is_back();

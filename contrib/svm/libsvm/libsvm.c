@@ -304,9 +304,14 @@ static int queue_why_stopped(const struct libsvm_queue *queue)
     return ret ? ret : -EIO;
 }
 
-/* Until the queue is no longer in @state; 0, -EIO or -ENODEV */
+/*
+ * Until the queue is no longer in @state; 0, -EIO or -ENODEV. A queue that the
+ * driver takes away is disabled before it is gone.
+ */
 static int queue_leave_state(struct libsvm_queue *queue, uint32_t state)
 {
+    struct svm_queue_status status;
+
     while (queue_state(queue) == state) {
         queue_take_events(queue);
         if (queue_state(queue) == state && !queue_await_event(queue, -1)) {
@@ -316,7 +321,7 @@ static int queue_leave_state(struct libsvm_queue *queue, uint32_t state)
     if (queue_state(queue) == SVM_STATE_ERROR) {
         return -EIO;
     }
-    return queue_await_event(queue, 0) ? 0 : -ENODEV;
+    return libsvm_queue_status(queue, &status);
 }
 
 /* What has no record now will not have one. */

@@ -19,9 +19,11 @@
  *     libsvm_close(svm);
  *
  * Functions that can fail return a negative error number, which
- * libsvm_strerror() explains; they never set errno. These are everybody's:
+ * libsvm_strerror() explains; what errno is afterwards means nothing. These
+ * are everybody's:
  *
- *   -ENODEV    the device was removed or reset, or it does not answer
+ *   -ENODEV    the device was removed or reset, or it does not answer; what
+ *              submits does not look, and libsvm_poll() says so
  *   -EPERM     the address space is not the one that opened the device: a
  *              child after fork() opens it itself
  *
@@ -29,9 +31,9 @@
  * libsvm_close(). A queue is for one thread at a time; different queues are
  * independent of each other. Functions that submit make no system call.
  *
- * fork(): a child inherits neither queues nor doorbells. Any function on a
- * queue of its parent fails with -EPERM there, but libsvm_queue_close(), which
- * frees what the child has of it.
+ * fork(): a child inherits neither queues nor doorbells. What can fail with a
+ * queue of its parent fails with -EPERM there, and libsvm_queue_room() is 0;
+ * libsvm_queue_close() frees what the child has of it.
  *
  * What descriptors, records and states mean is in docs/specs/svm.rst; their
  * constants are in include/hw/misc/svm.h, their structures in svm_uapi.h.
@@ -264,8 +266,9 @@ int libsvm_queue_set_peer(struct libsvm_queue *queue, int grant);
  * The result of an operation is kept until as many as the queue takes have been
  * submitted after it.
  *
- * Returns 0; -EAGAIN: the queue is full until the oldest operation completes;
- * -EIO: the queue is in error or disabled.
+ * Returns 0; -EAGAIN: the queue is full until the oldest operation completes. A
+ * queue that is disabled or in error takes operations, and executes none of
+ * them: libsvm_poll() says so.
  */
 int libsvm_submit(struct libsvm_queue *queue, const struct libsvm_op *op,
                   uint64_t *ticket);
@@ -279,7 +282,7 @@ int libsvm_submit(struct libsvm_queue *queue, const struct libsvm_op *op,
  *          the ticket that is one less, and so on.
  *
  * As libsvm_submit(), with one doorbell for all. If there is no room for all,
- * none is submitted.
+ * none is submitted. -EINVAL: @n is 0.
  */
 int libsvm_submit_all(struct libsvm_queue *queue, const struct libsvm_op *ops,
                       unsigned n, uint64_t *ticket);
