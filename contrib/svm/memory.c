@@ -13,10 +13,6 @@
 
 #include "scenario.h"
 
-#ifndef MAP_HUGE_SHIFT
-#define MAP_HUGE_SHIFT 26
-#endif
-
 uint8_t *svm_map(size_t size, size_t align, int flags)
 {
     size_t reserve = align > PAGE ? size + align : size;
@@ -53,14 +49,21 @@ uint8_t *svm_map_huge(size_t size, size_t page)
     return svm_map(size, PAGE, MAP_HUGETLB | shift << MAP_HUGE_SHIFT);
 }
 
-uint8_t *svm_map_at(uintptr_t addr, size_t size)
+void svm_map_at(uint8_t *addr, size_t size, bool huge)
 {
-    uint8_t *map = mmap((void *)addr, size, PROT_READ | PROT_WRITE,
-                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
-                        -1, 0);
+    svm_need(mmap(addr, size, PROT_READ | PROT_WRITE,
+                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+                  0) == addr, "mmap at a given address");
+    svm_need(!madvise(addr, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
+             "madvise");
+}
 
-    svm_need(map == (void *)addr, "mmap at a given address");
-    svm_need(!madvise(map, size, MADV_NOHUGEPAGE), "MADV_NOHUGEPAGE");
+void *svm_map_shared(size_t size)
+{
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    svm_need(map != MAP_FAILED, "mmap of shared memory");
     return map;
 }
 

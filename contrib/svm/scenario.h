@@ -100,8 +100,11 @@ uint8_t *svm_map_small(size_t size);
 /* Map memory of huge pages of @page bytes, from the kernel's pool. */
 uint8_t *svm_map_huge(size_t size, size_t page);
 
-/* Map anonymous memory of 4 KiB pages at @addr, where nothing is. */
-uint8_t *svm_map_at(uintptr_t addr, size_t size);
+/* Map anonymous memory at @addr, where nothing is, of huge pages or of none. */
+void svm_map_at(uint8_t *addr, size_t size, bool huge);
+
+/* Map zero bytes that children share. */
+void *svm_map_shared(size_t size);
 
 void svm_unmap(void *addr, size_t size);
 

@@ -12,7 +12,6 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 #include <linux/pci_regs.h>
 
@@ -604,9 +603,7 @@ static void read_counters(uint64_t *counters)
     const size_t size = SCENARIO_COUNTERS * sizeof(*counters);
 
     if (!vfio_counters) {
-        vfio_counters = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-        svm_need(vfio_counters != MAP_FAILED, "mmap");
+        vfio_counters = svm_map_shared(size);
     }
     memcpy(counters, vfio_counters, size);
 }

@@ -212,9 +212,11 @@ static void check_high(struct libsvm *svm, uintptr_t addr)
     const size_t size = 40 * PAGE;
     const size_t guard = 4 * PAGE;
     uint64_t requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS);
-    uint8_t *low = svm_map_at(addr & ((1UL << 46) - 1), size);
-    uint8_t *high = svm_map_at(addr, size);
+    uint8_t *low = (uint8_t *)(addr & ((1UL << 46) - 1));
+    uint8_t *high = (uint8_t *)addr;
 
+    svm_map_at(low, size, false);
+    svm_map_at(high, size, false);
     svm_fill(low, size, GUARD_BYTE);
     svm_check_write(svm, high + 1000, guard);
     requests = svm_counter(svm, SVM_STAT_PAGE_REQUESTS) - requests;

@@ -21,17 +21,11 @@ void svm_run_remap(void)
     struct libsvm *svm = svm_open();
 
     for (int i = 0; i < 40; i++) {
-        bool huge = i & 1;
-        int prot = PROT_READ | PROT_WRITE;
-
         svm_unmap(map, size);
         if (i % 4 == 0) {
             svm_check_write_fails(svm, map + i * PAGE, PAGE);
         }
-        svm_need(mmap(map, size, prot, MAP_PRIVATE | MAP_ANONYMOUS |
-                      MAP_FIXED_NOREPLACE, -1, 0) == map, "mmap");
-        svm_need(!madvise(map, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
-                 "madvise");
+        svm_map_at(map, size, i & 1);
 
         svm_check_write(svm, map + 2 * MIB - 20 * PAGE, 40 * PAGE);
         svm_check_filled(map, 2 * MIB - 20 * PAGE, 0, "new memory");

@@ -4,7 +4,10 @@
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
+#define _GNU_SOURCE
+#include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "svmctl.h"
 
@@ -13,6 +16,11 @@ void svm_need_ok(int ret, const char *what)
     if (ret < 0) {
         svm_fail("%s: %s", what, libsvm_strerror(ret));
     }
+}
+
+bool svm_is_gone(int ret)
+{
+    return ret == -ENODEV || ret == -ENOENT || ret == -ENXIO || ret == -EBUSY;
 }
 
 struct libsvm *svm_open_path(const char *path)
@@ -137,6 +145,18 @@ void svm_check_buffer(struct libsvm *svm, uint8_t *buf, size_t size,
     svm_check_write(svm, buf, size);
     svm_check_filled(buf - guard, guard, GUARD_BYTE, "before the buffer");
     svm_check_filled(buf + size, guard, GUARD_BYTE, "after the buffer");
+}
+
+uint8_t *svm_start_long_command(struct libsvm *svm)
+{
+    uint8_t *map = svm_map_small(SVM_LONG_SIZE);
+    uint64_t bytes = svm_counter(svm, SVM_STAT_BYTES_WRITTEN);
+
+    svm_submit(svm, SVM_CMD_WRITE, map, SVM_LONG_SIZE, 0, 0);
+    while (svm_counter(svm, SVM_STAT_BYTES_WRITTEN) == bytes) {
+        usleep(100);
+    }
+    return map;
 }
 
 void svm_check_health(struct libsvm *svm)

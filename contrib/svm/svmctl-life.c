@@ -43,18 +43,6 @@ static void tell_file(struct svm_meeting *m, int fd)
 
 #define PEER_SIZE (32 * PAGE)
 
-static void peer_expect(struct libsvm_queue *queue, const struct libsvm_op *op,
-                        unsigned status)
-{
-    struct svm_record record = svm_queue_run(queue, op);
-
-    if (record.status != status) {
-        svm_fail("operation %u, flags 0x%x: %s at 0x%llx, not %s", op->op,
-                 op->flags, libsvm_status_name(record.status),
-                 (unsigned long long)record.addr, libsvm_status_name(status));
-    }
-}
-
 /* The owner of the queue works on its peer's memory, and on that alone. */
 static void peer_child(struct svm_meeting *m, uint8_t *map, int reader,
                        int both)
@@ -66,26 +54,26 @@ static void peer_child(struct svm_meeting *m, uint8_t *map, int reader,
     };
 
     svm_fill(map, 2 * PEER_SIZE, 1);
-    peer_expect(queue, &copy, SVM_CPL_NO_PEER);
+    svm_queue_expect(queue, &copy, SVM_CPL_NO_PEER);
     svm_need_ok(libsvm_queue_set_peer(queue, reader), "setting the peer");
-    peer_expect(queue, &copy, SVM_CPL_OK);
+    svm_queue_expect(queue, &copy, SVM_CPL_OK);
     svm_check_random(map + PEER_SIZE, PEER_SIZE, 7, "a copy from the peer");
     svm_check_filled(map, PEER_SIZE, 1, "this process's memory");
 
     copy.flags = SVM_DESC_F_DST_PEER;
-    peer_expect(queue, &copy, SVM_CPL_NO_PEER);
+    svm_queue_expect(queue, &copy, SVM_CPL_NO_PEER);
     svm_need_ok(libsvm_queue_set_peer(queue, both), "setting the peer");
-    peer_expect(queue, &copy, SVM_CPL_OK);
+    svm_queue_expect(queue, &copy, SVM_CPL_OK);
     svm_check_random(map + PEER_SIZE, PEER_SIZE, 7, "this process's memory");
     copy.flags = SVM_DESC_F_SRC_PEER | SVM_DESC_F_DST_PEER;
     copy.src = map + PEER_SIZE;
     copy.dst = map + 2 * PEER_SIZE;
-    peer_expect(queue, &copy, SVM_CPL_OK);
+    svm_queue_expect(queue, &copy, SVM_CPL_OK);
 
     /* The parent looks, and revokes */
     svm_meeting_signal(m->to_parent);
     svm_meeting_wait(m->to_child);
-    peer_expect(queue, &copy, SVM_CPL_NO_PEER);
+    svm_queue_expect(queue, &copy, SVM_CPL_NO_PEER);
     if (libsvm_queue_set_peer(queue, both) != -EACCES ||
         libsvm_queue_set_peer(queue, m->to_parent[1]) != -EBADF) {
         svm_fail("a grant that is none was taken");
@@ -135,7 +123,7 @@ static void check_peer_ends(struct libsvm *svm, struct libsvm_queue *queue)
         svm_fail("the peer is gone: %s", libsvm_status_name(record.status));
     }
     svm_need(waitpid(child, NULL, 0) == child, "waitpid");
-    peer_expect(queue, &fill, SVM_CPL_NO_PEER);
+    svm_queue_expect(queue, &fill, SVM_CPL_NO_PEER);
     if (libsvm_queue_set_peer(queue, grant) != -EACCES) {
         svm_fail("a process that is gone is a peer");
     }

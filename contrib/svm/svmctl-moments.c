@@ -175,18 +175,12 @@ struct user {
     unsigned losses_before;
 };
 
-/* There may be no device, or one that is about to go. */
-static bool is_gone(int ret)
-{
-    return ret == -ENODEV || ret == -ENOENT || ret == -ENXIO;
-}
-
 static struct libsvm *await_device(void)
 {
     struct libsvm *svm = NULL;
     int ret;
 
-    while (is_gone(ret = libsvm_open(DEVICE, &svm))) {
+    while (svm_is_gone(ret = libsvm_open(DEVICE, &svm))) {
         usleep(10000);
     }
     svm_need_ok(ret, DEVICE);
@@ -247,6 +241,18 @@ static void check_lost(struct libsvm *svm, struct libsvm_queue *queue,
     svm_check_filled(buf, SIZE, GUARD_BYTE, "memory of a lost device");
 }
 
+/* Returns NULL when the device is gone. */
+static struct libsvm_queue *open_queue(struct libsvm *svm)
+{
+    struct libsvm_queue *queue = NULL;
+    int ret = libsvm_queue_open(svm, 4, &queue);
+
+    if (!svm_is_gone(ret)) {
+        svm_need_ok(ret, "opening a queue");
+    }
+    return queue;
+}
+
 /* One device after the other */
 static void run_user(struct user *user, bool has_queue)
 {
@@ -254,9 +260,9 @@ static void run_user(struct user *user, bool has_queue)
 
     for (;;) {
         struct libsvm *svm = await_device();
-        struct libsvm_queue *queue = NULL;
+        struct libsvm_queue *queue = has_queue ? open_queue(svm) : NULL;
 
-        if (has_queue && is_gone(libsvm_queue_open(svm, 4, &queue))) {
+        if (has_queue && !queue) {
             libsvm_close(svm);
             continue;
         }
@@ -316,11 +322,8 @@ static void plug_round(struct user *users)
 
 static struct user *start_users(pid_t *children)
 {
-    struct user *users = mmap(NULL, USERS * sizeof(*users),
-                              PROT_READ | PROT_WRITE,
-                              MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct user *users = svm_map_shared(USERS * sizeof(*users));
 
-    svm_need(users != MAP_FAILED, "mmap");
     for (unsigned i = 0; i < USERS; i++) {
         children[i] = svm_start_child();
         if (!children[i]) {

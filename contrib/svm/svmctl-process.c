@@ -120,10 +120,8 @@ struct crowd {
 
 static struct crowd *crowd_new(void)
 {
-    struct crowd *crowd = mmap(NULL, sizeof(*crowd), PROT_READ | PROT_WRITE,
-                               MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct crowd *crowd = svm_map_shared(sizeof(*crowd));
 
-    svm_need(crowd != MAP_FAILED, "mmap");
     svm_meeting_init(&crowd->bound);
     svm_meeting_init(&crowd->worked);
     return crowd;
@@ -239,18 +237,6 @@ void svm_run_signals(void)
         svm_fail("no signal arrived");
     }
     svm_note("%d signals", (int)signals);
-}
-
-uint8_t *svm_start_long_command(struct libsvm *svm)
-{
-    uint8_t *map = svm_map_small(SVM_LONG_SIZE);
-    uint64_t bytes = svm_counter(svm, SVM_STAT_BYTES_WRITTEN);
-
-    svm_submit(svm, SVM_CMD_WRITE, map, SVM_LONG_SIZE, 0, 0);
-    while (svm_counter(svm, SVM_STAT_BYTES_WRITTEN) == bytes) {
-        usleep(100);
-    }
-    return map;
 }
 
 /* How many bridges are between a device and its root bus? */

@@ -43,8 +43,9 @@ struct svm_record svm_queue_wait(struct libsvm_queue *queue, uint64_t ticket)
     return record;
 }
 
-static struct svm_record expect(struct libsvm_queue *queue,
-                                const struct libsvm_op *op, unsigned status)
+struct svm_record svm_queue_expect(struct libsvm_queue *queue,
+                                   const struct libsvm_op *op,
+                                   unsigned status)
 {
     struct svm_record record = svm_queue_run(queue, op);
 
@@ -90,7 +91,7 @@ void svm_queue_fill(struct libsvm_queue *queue, uint8_t *buf, size_t size,
     const struct libsvm_op op = {
         .op = SVM_OP_FILL, .dst = buf, .len = size, .arg = arg,
     };
-    struct svm_record record = expect(queue, &op, SVM_CPL_OK);
+    struct svm_record record = svm_queue_expect(queue, &op, SVM_CPL_OK);
 
     expect_done(&record, size, 0);
     for (size_t i = 0; i < size; i++) {
@@ -105,7 +106,7 @@ void svm_queue_crc(struct libsvm_queue *queue, const uint8_t *buf, size_t size)
     const struct libsvm_op op = {
         .op = SVM_OP_CRC, .src = buf, .len = size, .arg = SVM_CRC_INIT,
     };
-    struct svm_record record = expect(queue, &op, SVM_CPL_OK);
+    struct svm_record record = svm_queue_expect(queue, &op, SVM_CPL_OK);
 
     expect_done(&record, size, svm_crc(buf, size) ^ svm_injected_error());
 }
@@ -121,19 +122,19 @@ static void check_copy(struct libsvm_queue *queue, uint8_t *dst, uint8_t *src,
     struct svm_record record;
 
     svm_fill_random(src, size, ++seed);
-    record = expect(queue, &op, SVM_CPL_OK);
+    record = svm_queue_expect(queue, &op, SVM_CPL_OK);
     expect_done(&record, size, 0);
     svm_check_random(dst, size, seed, "the copy");
     svm_check_random(src, size, seed, "the source of the copy");
 
     op.op = SVM_OP_COMPARE;
-    record = expect(queue, &op, SVM_CPL_OK);
+    record = svm_queue_expect(queue, &op, SVM_CPL_OK);
     expect_done(&record, size, size);
     if (size) {
         size_t at = seed % size;
 
         dst[at] ^= 0x20;
-        record = expect(queue, &op, SVM_CPL_DIFFERENT);
+        record = svm_queue_expect(queue, &op, SVM_CPL_DIFFERENT);
         if (record.value != at) {
             svm_fail("compare found byte %llu, not %zu, of %zu",
                      (unsigned long long)record.value, at, size);
@@ -149,7 +150,7 @@ void svm_run_queue_ops(void)
     const size_t half = 80 * PAGE;
     struct libsvm_queue *queue = svm_queue_open(svm_open(), 16);
     struct libsvm_op nop = { .op = SVM_OP_NOP, .len = 5, .src = (void *)9 };
-    struct svm_record record = expect(queue, &nop, SVM_CPL_OK);
+    struct svm_record record = svm_queue_expect(queue, &nop, SVM_CPL_OK);
     uint8_t *map = svm_map_small(2 * half);
 
     expect_done(&record, record.done, 0);
@@ -162,7 +163,7 @@ void svm_run_queue_ops(void)
             .flags = i & 1 ? SVM_DESC_F_WRITE : 0,
         };
 
-        record = expect(queue, &translate, SVM_CPL_OK);
+        record = svm_queue_expect(queue, &translate, SVM_CPL_OK);
         expect_done(&record, size, 0);
         svm_fill(dst - 100, size + 200, GUARD_BYTE);
         svm_queue_fill(queue, dst, size, FILL_ARG);
@@ -189,7 +190,7 @@ static void check_faults(struct libsvm_queue *queue)
     svm_fill_random(src, 8 * PAGE, 1);
     svm_fill(dst, 8 * PAGE, GUARD_BYTE);
     svm_unmap(src + 4 * PAGE, PAGE);
-    record = expect(queue, &op, SVM_CPL_UNMAPPED);
+    record = svm_queue_expect(queue, &op, SVM_CPL_UNMAPPED);
     expect_fault(&record, src + 4 * PAGE, SVM_SIDE_SRC, done);
     if (memcmp(dst + 20, src + 10, done)) {
         svm_fail("what precedes a hole was not copied");
@@ -199,23 +200,23 @@ static void check_faults(struct libsvm_queue *queue)
 
     op.op = SVM_OP_CRC;
     op.arg = SVM_CRC_INIT;
-    record = expect(queue, &op, SVM_CPL_UNMAPPED);
+    record = svm_queue_expect(queue, &op, SVM_CPL_UNMAPPED);
     expect_fault(&record, src + 4 * PAGE, SVM_SIDE_SRC, done);
 
     svm_fill(dst, 8 * PAGE, GUARD_BYTE);
     svm_need(!mprotect(dst + 3 * PAGE, PAGE, PROT_READ), "mprotect");
     op.op = SVM_OP_FILL;
-    record = expect(queue, &op, SVM_CPL_PERMISSION);
+    record = svm_queue_expect(queue, &op, SVM_CPL_PERMISSION);
     expect_fault(&record, dst + 3 * PAGE, SVM_SIDE_DST, 3 * PAGE - 20);
     svm_check_filled(dst + 3 * PAGE, 5 * PAGE, GUARD_BYTE,
                      "what follows the read-only page");
 
     op = (struct libsvm_op) { .op = SVM_OP_TRANSLATE, .src = dst,
                               .len = 8 * PAGE, .flags = SVM_DESC_F_WRITE };
-    record = expect(queue, &op, SVM_CPL_PERMISSION);
+    record = svm_queue_expect(queue, &op, SVM_CPL_PERMISSION);
     expect_fault(&record, dst + 3 * PAGE, SVM_SIDE_SRC, 3 * PAGE);
     op.flags = 0;
-    expect(queue, &op, SVM_CPL_OK);
+    svm_queue_expect(queue, &op, SVM_CPL_OK);
 }
 
 static void check_invalid(struct libsvm_queue *queue, uint8_t *buf)
@@ -235,10 +236,10 @@ static void check_invalid(struct libsvm_queue *queue, uint8_t *buf)
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(ops); i++) {
-        expect(queue, &ops[i], SVM_CPL_INVALID);
+        svm_queue_expect(queue, &ops[i], SVM_CPL_INVALID);
     }
     for (size_t i = 0; i < ARRAY_SIZE(peer); i++) {
-        expect(queue, &peer[i], SVM_CPL_NO_PEER);
+        svm_queue_expect(queue, &peer[i], SVM_CPL_NO_PEER);
     }
 }
 

@@ -51,9 +51,7 @@ void svm_run_unmapped(void)
         svm_unmap(map, size);
         svm_check_write_fails(svm, map, size);
         svm_check_read_fails(svm, map, PAGE);
-        svm_need(mmap(map, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-                      MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0) == map,
-                 "mmap");
+        svm_map_at(map, size, false);
     }
     svm_check_buffer(svm, map + PAGE, size - 2 * PAGE, PAGE);
     svm_check_write_fails(svm, NULL, PAGE);
@@ -102,18 +100,12 @@ void svm_run_interrupt_range(void)
  */
 void svm_run_interrupt_range_mapped(void)
 {
-    uint8_t *start = INTERRUPT_RANGE - 2 * MIB;
+    uint8_t *map = INTERRUPT_RANGE - 2 * MIB;
     const size_t size = 6 * MIB;
     struct libsvm *svm = svm_open();
 
     for (int huge = 0; huge < 2; huge++) {
-        uint8_t *map;
-
-        map = mmap(start, size, PROT_READ | PROT_WRITE, MAP_PRIVATE |
-                   MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-        svm_need(map == start, "mmap around the interrupt range");
-        svm_need(!madvise(map, size, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE),
-                 "madvise");
+        svm_map_at(map, size, huge);
         svm_fill(map, size, GUARD_BYTE);
 
         check_interrupt_range(svm);

@@ -492,10 +492,13 @@ static void check_job(struct worker *w, unsigned i)
     }
 }
 
-/* Others are what they were. */
-static void forget_once(struct worker *w)
+static void check_jobs(struct worker *w)
 {
+    /* Bytes that no operation has written are what they were, both times */
     memcpy(w->once, w->model, SIZE);
+    for (unsigned i = 0; i < JOBS; i++) {
+        check_job(w, i);
+    }
 }
 
 /* A byte of memory that is new now, or was new while the operations ran */
@@ -566,21 +569,10 @@ static void run_round(struct worker *w)
         end_without_device(w);
     }
     w->twice = moments % 2 || w->stress->moments != moments;
-    forget_once(w);
-    for (unsigned i = 0; i < JOBS; i++) {
-        check_job(w, i);
-    }
+    check_jobs(w);
     check_destinations(w);
     check_sources(w);
     w->tally->rounds++;
-}
-
-/* Is that no device, and may it be? */
-static bool is_lost(struct worker *w, int ret)
-{
-    return w->stress->may_lose &&
-           (ret == -ENODEV || ret == -ENOENT || ret == -ENXIO ||
-            ret == -EBUSY);
 }
 
 /*
@@ -606,7 +598,7 @@ static void open_device(struct worker *w, const char *path)
     if (!ret) {
         ret = open_queue(w);
     }
-    if (is_lost(w, ret)) {
+    if (w->stress->may_lose && svm_is_gone(ret)) {
         _exit(SVM_STRESS_LOST);
     }
     svm_need_ok(ret, path ? path : "opening the device");
@@ -670,24 +662,15 @@ static void check_tallies(const struct tally *tallies, unsigned processes)
     }
 }
 
-static void *map_shared(size_t size)
-{
-    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE,
-                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    svm_need(map != MAP_FAILED, "mmap");
-    return map;
-}
-
 struct svm_stress *svm_stress_new(unsigned processes, bool may_lose)
 {
-    struct svm_stress *s = map_shared(sizeof(*s));
+    struct svm_stress *s = svm_map_shared(sizeof(*s));
 
     s->deadline = INFINITY;
     s->may_lose = may_lose;
     s->processes = processes;
-    s->children = map_shared(processes * sizeof(*s->children));
-    s->tallies = map_shared(processes * sizeof(*s->tallies));
+    s->children = svm_map_shared(processes * sizeof(*s->children));
+    s->tallies = svm_map_shared(processes * sizeof(*s->tallies));
     return s;
 }
 

@@ -17,6 +17,9 @@
 /* Fails the scenario, or the command, if @ret is an error of libsvm. */
 void svm_need_ok(int ret, const char *what);
 
+/* Could a device or a queue not be opened since it is gone, or in a reset? */
+bool svm_is_gone(int ret);
+
 /* Open the device and bind this process's address space to it. */
 struct libsvm *svm_open(void);
 
@@ -58,14 +61,14 @@ void svm_check_read_fails(struct libsvm *svm, const void *addr, size_t size);
 void svm_check_buffer(struct libsvm *svm, uint8_t *buf, size_t size,
                       size_t guard);
 
-/* Ordinary memory still works. */
-void svm_check_health(struct libsvm *svm);
-
 /* Memory larger than the device can write before somebody looks */
 #define SVM_LONG_SIZE (256 * MIB)
 
 /* Start a long command on untouched memory and see the device work on it. */
 uint8_t *svm_start_long_command(struct libsvm *svm);
+
+/* Ordinary memory still works. */
+void svm_check_health(struct libsvm *svm);
 
 /* svmctl-queue.c: queues */
 
@@ -78,6 +81,11 @@ uint32_t *svm_map_doorbell(struct libsvm *svm, unsigned number);
 struct svm_record svm_queue_run(struct libsvm_queue *queue,
                                 const struct libsvm_op *op);
 struct svm_record svm_queue_wait(struct libsvm_queue *queue, uint64_t ticket);
+
+/* Run an operation, which must end with @status. */
+struct svm_record svm_queue_expect(struct libsvm_queue *queue,
+                                   const struct libsvm_op *op,
+                                   unsigned status);
 
 /* The device fills a buffer, and exactly that arrives. */
 void svm_queue_fill(struct libsvm_queue *queue, uint8_t *buf, size_t size,
