@@ -428,9 +428,12 @@ static void bench_hear_response(IOMMUPRINotifier *n, IOMMUPRIResponse *response)
 {
 }
 
-/* While none of @s's PASIDs is registered */
+/* Once: some PASIDs may be registered while others are for the first time. */
 static int bench_init_notifiers(SVMBench *s)
 {
+    if (s->iotlb.notify) {
+        return 0;
+    }
     return pci_iommu_init_iotlb_notifier(&s->parent_obj, &s->iotlb, bench_hear,
                                          s);
 }

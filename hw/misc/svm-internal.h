@@ -19,6 +19,25 @@
 #include "migration/vmstate.h"
 #include "system/iothread.h"
 
+/**
+ * svm_range_valid: is a range of addresses one that does not wrap?
+ * @addr: where it starts
+ * @len: bytes, also 0
+ */
+static inline bool svm_range_valid(uint64_t addr, uint64_t len)
+{
+    return !len || addr + (len - 1) >= addr;
+}
+
+/**
+ * svm_dma_pasid: what the value of a register with a PASID is to the engine
+ * @pasid: a PASID, or SVM_PASID_NONE
+ */
+static inline uint32_t svm_dma_pasid(uint32_t pasid)
+{
+    return pasid == SVM_PASID_NONE ? PCI_NO_PASID : pasid;
+}
+
 /*
  * svm.c
  */

@@ -133,7 +133,7 @@ static void svm_queue_open(SVMQueue *q)
         .dma = q->queues->dma,
         .aio = svm_queue_aio_context(q),
         .index = q->index,
-        .pasid = q->pasid == SVM_PASID_NONE ? PCI_NO_PASID : q->pasid,
+        .pasid = svm_dma_pasid(q->pasid),
         .addr = q->addr,
         .records = q->records,
         .size = q->size,
@@ -174,10 +174,9 @@ static void svm_queue_start(SVMQueue *q)
 
 static bool svm_queue_config_valid(const SVMQueue *q)
 {
-    uint64_t ring_last = q->addr + ((uint64_t)q->size * SVM_DESC_SIZE - 1);
-    uint64_t rec_last = q->records + ((uint64_t)q->size * SVM_REC_SIZE - 1);
-
-    return q->size && ring_last >= q->addr && rec_last >= q->records;
+    return q->size &&
+           svm_range_valid(q->addr, (uint64_t)q->size * SVM_DESC_SIZE) &&
+           svm_range_valid(q->records, (uint64_t)q->size * SVM_REC_SIZE);
 }
 
 static void svm_queue_enable(SVMQueue *q)

@@ -238,7 +238,7 @@ static int coroutine_fn svm_op_compare(SVMTask *t)
     return ret;
 }
 
-/* Stop before the memory is touched. */
+/* Stop before RAM is accessed. Other memory was read, unless for a write. */
 static int svm_translate_piece(void *host, size_t len, void *opaque)
 {
     SVMTask *t = opaque;
@@ -299,11 +299,6 @@ static void svm_task_decode(SVMTask *t, const uint8_t *desc)
     trace_svm_ring_descriptor(pci_svm_name(t->ring->config.dev),
                               t->ring->config.index, t->index, t->op, t->flags,
                               t->src, t->dst, t->len);
-}
-
-static bool svm_range_valid(uint64_t addr, uint64_t len)
-{
-    return !len || addr + (len - 1) >= addr;
 }
 
 static bool svm_task_valid(const SVMTask *t, const uint8_t *desc)
@@ -644,9 +639,7 @@ void svm_ring_set_peer(SVMRing *ring, uint32_t peer)
     PCISVMDMAContext *ctx = NULL, *old;
 
     if (access) {
-        ctx = pci_svm_dma_open(ring->config.dma,
-                               pasid == SVM_PASID_NONE ? PCI_NO_PASID : pasid,
-                               NULL);
+        ctx = pci_svm_dma_open(ring->config.dma, svm_dma_pasid(pasid), NULL);
     }
     WITH_QEMU_LOCK_GUARD(&ring->lock) {
         old = ring->peer;

@@ -727,7 +727,7 @@ static void stress_command(SVMStress *s, uint64_t cmd)
         qatomic_set(&s->stop, true);
         break;
     case SVM_STRESS_CHANGE:
-        if (s->oracle && !s->threads) {
+        if (s->oracle && !s->threads && !s->has_guest) {
             stress_change(s);
         }
         break;

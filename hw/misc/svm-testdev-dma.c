@@ -51,9 +51,9 @@ static SVMTestdevJob *testdev_job_new(SVMTestdevDMA *dma,
     return job;
 }
 
-static void testdev_job_end(SVMTestdevJob *job, int ret,
-                            const PCISVMDMAError *err)
+static void testdev_job_end(void *opaque, int ret, const PCISVMDMAError *err)
 {
+    SVMTestdevJob *job = opaque;
     SVMTestdevDMASlot *slot = job->slot;
 
     slot->ret = ret;
@@ -69,12 +69,6 @@ static void testdev_job_end(SVMTestdevJob *job, int ret,
  * Requests
  */
 
-static void testdev_request_done(void *opaque, int ret,
-                                 const PCISVMDMAError *err)
-{
-    testdev_job_end(opaque, ret, err);
-}
-
 static int testdev_request(SVMTestdevDMA *dma, SVMTestdevDMASlot *slot,
                            const SVMTestdevDMAArgs *args, bool is_write)
 {
@@ -84,12 +78,10 @@ static int testdev_request(SVMTestdevDMA *dma, SVMTestdevDMASlot *slot,
     slot->req = is_write
         ? pci_svm_dma_aio_write(slot->ctx, args->addr, &job->data,
                                 testdev_length(args), testdev_flags(args),
-                                qemu_get_aio_context(), testdev_request_done,
-                                job)
+                                qemu_get_aio_context(), testdev_job_end, job)
         : pci_svm_dma_aio_read(slot->ctx, args->addr, &job->data,
                                testdev_length(args), testdev_flags(args),
-                               qemu_get_aio_context(), testdev_request_done,
-                               job);
+                               qemu_get_aio_context(), testdev_job_end, job);
     return 0;
 }
 

@@ -200,9 +200,7 @@ static bool svm_command_valid(const SVMCommand *cmd)
     if (cmd->code != SVM_CMD_WRITE && cmd->code != SVM_CMD_READ) {
         return false;
     }
-    return !cmd->size ||
-           (cmd->size <= SVM_SIZE_MAX &&
-            cmd->addr + (cmd->size - 1) >= cmd->addr);
+    return cmd->size <= SVM_SIZE_MAX && svm_range_valid(cmd->addr, cmd->size);
 }
 
 /* Is the result of a command that went through its whole buffer good? */
@@ -266,10 +264,8 @@ static void svm_job_stop(SVMState *s)
 
 static bool svm_dma_open(SVMState *s)
 {
-    uint32_t pasid = s->pasid == SVM_PASID_NONE ? PCI_NO_PASID : s->pasid;
-
     if (!s->ctx) {
-        s->ctx = pci_svm_dma_open(s->dma, pasid, NULL);
+        s->ctx = pci_svm_dma_open(s->dma, svm_dma_pasid(s->pasid), NULL);
     }
     return s->ctx;
 }

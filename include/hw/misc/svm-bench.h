@@ -47,24 +47,24 @@
 #define SVM_BENCH_DATA2         0x60
 #define SVM_BENCH_REG_END       0x68
 
-/* Operations; those of one line are a case and its floor */
-#define SVM_BENCH_TRANSLATE     1   /* [ADDR, +LENGTH), DATA: clear A and D */
+/* Operations, each COUNT times unless it says something else */
+#define SVM_BENCH_TRANSLATE     1   /* [ADDR, +LENGTH); DATA: clear A and D */
 #define SVM_BENCH_READ_TABLES   2   /* DATA: table; CAS each entry if DATA2 */
 #define SVM_BENCH_READ_WALK     3   /* DATA: top table, of 4 levels */
-#define SVM_BENCH_PAGE_REQUEST  4   /* one group, or DATA groups of one */
+#define SVM_BENCH_PAGE_REQUEST  4   /* one group; if DATA, groups of one */
 #define SVM_BENCH_WRITE         5   /* LENGTH bytes to ADDR */
 #define SVM_BENCH_POKE          6   /* DATA to ADDR, then DATA2 to ADDR2 */
-#define SVM_BENCH_REGISTER      7   /* notifiers for PASIDS from PASID on */
-#define SVM_BENCH_UNREGISTER    8
+#define SVM_BENCH_REGISTER      7   /* notifiers of COUNT PASIDs from PASID */
+#define SVM_BENCH_UNREGISTER    8   /* those, once */
 #define SVM_BENCH_FIRST_USE     9   /* register, translate, unregister */
-#define SVM_BENCH_DMA           10  /* untranslated; DATA: without PASID */
-#define SVM_BENCH_ATC_FILL      11  /* COUNT entries; DATA: hash table, too */
+#define SVM_BENCH_DMA           10  /* untranslated; PASID 0: without one */
+#define SVM_BENCH_ATC_FILL      11  /* COUNT entries, of a hash table as well */
 #define SVM_BENCH_ATC_LOOKUP    12
 #define SVM_BENCH_HASH_LOOKUP   13
-#define SVM_BENCH_ATC_INVALIDATE 14 /* DATA entries of them, COUNT times */
-#define SVM_BENCH_HASH_REMOVE   15
-#define SVM_BENCH_FILL          16  /* DATA + i * DATA2, each LENGTH bytes */
-#define SVM_BENCH_TRIM          17  /* give unused memory back to the host */
+#define SVM_BENCH_ATC_INVALIDATE 14 /* DATA entries of them */
+#define SVM_BENCH_HASH_REMOVE   15  /* the same of the hash table */
+#define SVM_BENCH_FILL          16  /* DATA + i * DATA2 to ADDR + i * LENGTH */
+#define SVM_BENCH_TRIM          17  /* drop caches, give back unused memory */
 #define SVM_BENCH_COPY          18  /* LENGTH bytes from ADDR to ADDR2 */
 #define SVM_BENCH_MEMCPY        19  /* the same in guest memory */
 #define SVM_BENCH_ANSWER        20  /* request, DATA + i * DATA2 to ADDR2 */
