@@ -305,13 +305,14 @@ static void test_message(const void *data)
     g_autoptr(GError) err = NULL;
     g_autofree char *log = NULL;
     g_autofree char *args = NULL;
-    int fd = g_file_open_tmp("svm-prq-XXXXXX", &log, &err);
     QVTDSVM *f;
+    int fd;
 
 #ifndef CONFIG_TRACE_LOG
     g_test_skip("QEMU was built without the log trace backend");
     return;
 #endif
+    fd = g_file_open_tmp("svm-prq-XXXXXX", &log, &err);
     g_assert_no_error(err);
     close(fd);
     args = g_strdup_printf("-device svm,addr=4 -trace vtd_irq_generate -D %s",

@@ -307,7 +307,8 @@ void qvtd_set_context(QVTD *v, uint16_t sid, uint64_t flags, unsigned int pdts,
  * @sid: bus, device, function
  * @tt: translation type, VTD_CONTEXT_TT_*
  * @did: domain ID
- * @table: guest physical address of the second-stage table, 4 levels
+ * @table: guest physical address of the second-stage table, of
+ *     @v->levels
  */
 void qvtd_set_legacy_context(QVTD *v, uint16_t sid, uint64_t tt, uint16_t did,
                              uint64_t table);
