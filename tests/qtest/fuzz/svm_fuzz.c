@@ -16,12 +16,25 @@
 #include "system/memory.h"
 #include "svm_fuzz.h"
 
+/* Whatever is waited for ends within this */
+#define PATIENCE_SECONDS 20
+#define PATIENCE_ROUNDS  20000
+
 void svm_fuzz_check(bool ok, const char *rule)
 {
     if (!ok) {
         fprintf(stderr, "Broken: %s\n", rule);
         abort();
     }
+}
+
+bool svm_fuzz_patient(SVMFuzzPatience *p)
+{
+    int64_t now = g_get_monotonic_time();
+
+    p->start = p->start ?: now;
+    return ++p->rounds < PATIENCE_ROUNDS ||
+           now - p->start < PATIENCE_SECONDS * G_USEC_PER_SEC;
 }
 
 GString *svm_fuzz_cmdline(const char *args)

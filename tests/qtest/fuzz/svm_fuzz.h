@@ -67,6 +67,24 @@ static inline uint64_t svm_fuzz_u64(SVMFuzzInput *in)
 void svm_fuzz_check(bool ok, const char *rule);
 
 /**
+ * struct SVMFuzzPatience - how long something has been waited for; zeroed at
+ * first
+ */
+typedef struct SVMFuzzPatience {
+    int64_t start;
+    unsigned rounds;
+} SVMFuzzPatience;
+
+/**
+ * svm_fuzz_patient: is it too early to give up?
+ * @p: patience, of which this takes a little
+ *
+ * It ends after so many seconds and so many rounds: the machine that a target
+ * runs on may stand still, which is no finding.
+ */
+bool svm_fuzz_patient(SVMFuzzPatience *p);
+
+/**
  * svm_fuzz_pci_device: find a function by its id on the command line
  * @id: the id
  */

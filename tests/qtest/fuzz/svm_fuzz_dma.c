@@ -52,9 +52,6 @@
 /* What the host's queue of page requests holds at most */
 #define ROOM_MAX    1024
 
-/* Microseconds in which all has to end once all is answered */
-#define PATIENCE    (20 * G_USEC_PER_SEC)
-
 /* What an operation's own function returns to stop it */
 #define STOP_ERRNO  (-EXDEV)
 
@@ -759,7 +756,7 @@ static void begin(uint8_t how)
  */
 static void end(void)
 {
-    int64_t start = g_get_monotonic_time();
+    SVMFuzzPatience patience = { };
 
     if (!runstate_is_running()) {
         op_machine(NULL);
@@ -767,7 +764,7 @@ static void end(void)
     m.room = ROOM_MAX;
     config_write(SVM_TESTDEV_CAP_PRI + PCI_PRI_ALLOC_REQ, ALLOCATION, 4);
     while (is_any_running()) {
-        svm_fuzz_check(g_get_monotonic_time() - start < PATIENCE,
+        svm_fuzz_check(svm_fuzz_patient(&patience),
                        "an operation ends once it is answered");
         while (respond(0, IOMMU_PRI_RESP_INVALID_REQUEST, false)) {
             /* the next */

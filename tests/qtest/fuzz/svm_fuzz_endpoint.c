@@ -32,9 +32,6 @@
 #define BASE        0x7f1234560000ULL
 #define QUEUES      2
 
-/* How long a command may take that nobody makes wait, in microseconds */
-#define PATIENCE    (20 * G_USEC_PER_SEC)
-
 /* How long the guest waits for what its command does, in steps of 10 us */
 #define WAIT_STEPS  20
 
@@ -565,15 +562,30 @@ static bool is_busy(void)
     return has_command();
 }
 
+/* For who reads a report: what has not ended? */
+static void tell_work(void)
+{
+    for (unsigned n = 0; n < QUEUES; n++) {
+        fprintf(stderr, "queue %u: state %u, head %u, tail %u\n", n,
+                read_queue(n, SVM_Q_STATE), read_queue(n, SVM_Q_HEAD),
+                read_queue(n, SVM_Q_TAIL));
+    }
+    fprintf(stderr, "status of the command: %" PRIu64 "\n",
+            qsvm_readq(&g.f.svm, SVM_REG_STATUS));
+}
+
 /* All is answered now, if in the negative: what is left has to end. */
 static void end(void)
 {
-    int64_t start = g_get_monotonic_time();
+    SVMFuzzPatience patience = { };
 
     wake_up();
     while (is_busy()) {
-        svm_fuzz_check(g_get_monotonic_time() - start < PATIENCE,
-                       "work ends when its page requests are answered");
+        if (!svm_fuzz_patient(&patience)) {
+            tell_work();
+            svm_fuzz_check(false,
+                           "work ends when its page requests are answered");
+        }
         qvtd_writel(g.f.v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
         while (has_page_request()) {
             answer(false, QVTD_SVM_INVALID);
