@@ -9,6 +9,7 @@
 
 #include <linux/interrupt.h>
 #include <linux/io.h>
+#include <linux/iopoll.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
@@ -16,6 +17,13 @@
 
 /* How long the device may take to end a command whose PASID was disabled */
 #define SVM_STOP_TIMEOUT (10 * HZ)
+
+/*
+ * How long the kernel may take to answer page requests, and how often the
+ * device is asked whether it has, in microseconds
+ */
+#define SVM_ANSWER_TIMEOUT_US (60 * USEC_PER_SEC)
+#define SVM_ANSWER_POLL_US 1000
 
 /* What a register of a function that is gone reads as */
 #define SVM_STATUS_LOST (~0ULL)
@@ -159,6 +167,34 @@ void svm_command_cancel(struct svm_file *file)
             pr_err("%s: the device did not stop\n", svm->misc.name);
         }
         svm_give_up(svm, SVM_HUNG);
+    }
+}
+
+/* Page request groups of @file's address space without a response */
+static u32 svm_read_outstanding(struct svm_file *file)
+{
+    struct svm_device *svm = file->svm;
+    u32 groups;
+
+    guard(spinlock_irq)(&svm->cmd_lock);
+    if (svm->state != SVM_ALIVE) {
+        return 0;
+    }
+    writel(file->pasid, svm->bar + SVM_REG_OUTSTANDING);
+    groups = readl(svm->bar + SVM_REG_OUTSTANDING);
+    /* The function is gone, and its requests are nobody's. */
+    return groups == U32_MAX ? 0 : groups;
+}
+
+void svm_wait_answers(struct svm_file *file)
+{
+    u32 groups;
+
+    if (read_poll_timeout(svm_read_outstanding, groups, !groups,
+                          SVM_ANSWER_POLL_US, SVM_ANSWER_TIMEOUT_US, false,
+                          file)) {
+        pr_err("%s: %u page request groups are not answered\n",
+               file->svm->misc.name, groups);
     }
 }
 

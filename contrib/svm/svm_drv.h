@@ -158,7 +158,13 @@ irqreturn_t svm_command_irq(int irq, void *svm);
 /* On return the device works on no command of @file. Sleeps. */
 void svm_command_cancel(struct svm_file *file);
 
-/* The same, for whoever's it is. The caller holds files_lock. */
+/*
+ * On return the page requests of @file's address space are answered. That is
+ * gone, so the device sends no others. Sleeps.
+ */
+void svm_wait_answers(struct svm_file *file);
+
+/* svm_command_cancel() for whoever's it is. The caller holds files_lock. */
 void svm_command_cancel_any(struct svm_device *svm);
 
 /* A command that is going on will not end: ENODEV to who waits for it. */

@@ -50,10 +50,19 @@ static const struct mmu_notifier_ops svm_mmu_ops = {
 };
 
 /*
- * The caller holds files_lock. The IOMMU driver does not expect the bond to end
- * while it hears that the address space does. So that is put off, or,
- * if it has begun, waited for: everyone's notifiers are called in one go, and
- * mmu_notifier_unregister() waits for all of them.
+ * The caller holds files_lock.
+ *
+ * The IOMMU driver does not expect the bond to end while it hears that the
+ * address space does. So that is put off, or, if it has begun, waited for:
+ * everyone's notifiers are called in one go, and mmu_notifier_unregister()
+ * waits for all of them.
+ *
+ * Page requests that the device sent before it stopped may still be in the
+ * IOMMU's queue, and the kernel finds the bond by their PASID: it has to last
+ * until they are answered. iommu_sva_unbind_device() sees to that while there
+ * is an entry for the PASID. Linux 7.3 does not once the address space is gone.
+ * Nor may svm_mm_release() wait: the kernel may be about to answer, and calls
+ * it from there.
  */
 static void svm_unbind(struct svm_file *file)
 {
@@ -68,6 +77,9 @@ static void svm_unbind(struct svm_file *file)
     }
     /* Calls svm_mm_release() if that has not happened. */
     mmu_notifier_unregister(&file->notifier, file->mm);
+    if (!alive) {
+        svm_wait_answers(file);
+    }
     iommu_sva_unbind_device(file->sva);
     file->sva = NULL;
     if (alive) {

@@ -86,6 +86,7 @@ struct SVMState {
     bool busy;                  /* a command is running */
     uint64_t status;
     uint32_t pasid;
+    uint32_t asked_pasid;       /* whose outstanding groups are asked for */
     uint64_t commands;
     uint64_t failures;
     PCISVMDMAStats stats;       /* for migration; the engine has the others */
@@ -304,10 +305,18 @@ static void svm_command_start(SVMState *s, uint64_t code)
     }
 }
 
+static bool svm_pasid_valid(uint32_t pasid)
+{
+    if (pasid <= SVM_PASID_NONE) {
+        return true;
+    }
+    qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid PASID 0x%x\n", pasid);
+    return false;
+}
+
 static void svm_pasid_write(SVMState *s, uint32_t pasid)
 {
-    if (pasid > SVM_PASID_NONE) {
-        qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid PASID 0x%x\n", pasid);
+    if (!svm_pasid_valid(pasid)) {
         return;
     }
     trace_svm_pasid_write(pci_svm_name(&s->parent_obj), pasid, s->busy);
@@ -318,6 +327,13 @@ static void svm_pasid_write(SVMState *s, uint32_t pasid)
     s->pasid = pasid;
     if (s->busy) {
         svm_command_end(s, false);
+    }
+}
+
+static void svm_ask_write(SVMState *s, uint32_t pasid)
+{
+    if (svm_pasid_valid(pasid)) {
+        s->asked_pasid = pasid;
     }
 }
 
@@ -343,7 +359,7 @@ static void svm_vm_change(void *opaque, bool running, RunState state)
 
 static unsigned svm_reg_size(hwaddr addr)
 {
-    return addr == SVM_REG_PASID ? 4 : 8;
+    return addr == SVM_REG_PASID || addr == SVM_REG_OUTSTANDING ? 4 : 8;
 }
 
 #define SVM_STAT_FIELD(reg, name) \
@@ -385,6 +401,9 @@ static bool svm_reg_read(SVMState *s, hwaddr addr, uint64_t *val)
     case SVM_REG_STATUS:
         *val = s->status;
         return true;
+    case SVM_REG_OUTSTANDING:
+        *val = pci_svm_dma_outstanding(s->dma, svm_dma_pasid(s->asked_pasid));
+        return true;
     case SVM_REG_STATS ... SVM_STAT_BYTES_WRITTEN:
         *val = svm_dma_stat_read(s, addr);
         return true;
@@ -419,6 +438,9 @@ static bool svm_reg_write(SVMState *s, hwaddr addr, uint64_t val)
         return true;
     case SVM_REG_PASID:
         svm_pasid_write(s, val);
+        return true;
+    case SVM_REG_OUTSTANDING:
+        svm_ask_write(s, val);
         return true;
     default:
         return false;
@@ -486,6 +508,7 @@ static void svm_reset_hold(Object *obj, ResetType type)
     s->regs = (SVMCommand) { };
     s->status = SVM_STATUS_OK;
     s->pasid = SVM_PASID_NONE;
+    s->asked_pasid = SVM_PASID_NONE;
     s->commands = 0;
     s->failures = 0;
     pci_svm_dma_reset_stats(s->dma);
@@ -613,7 +636,8 @@ static int svm_post_load(void *opaque, int version_id)
     SVMState *s = opaque;
 
     pci_svm_dma_set_stats(s->dma, &s->stats);
-    return s->pasid <= SVM_PASID_NONE ? 0 : -EINVAL;
+    return s->pasid <= SVM_PASID_NONE && s->asked_pasid <= SVM_PASID_NONE
+           ? 0 : -EINVAL;
 }
 
 static const VMStateDescription svm_vmstate_command = {
@@ -687,6 +711,7 @@ static const VMStateDescription svm_vmstate = {
         VMSTATE_BOOL(busy, SVMState),
         VMSTATE_UINT64(status, SVMState),
         VMSTATE_UINT32(pasid, SVMState),
+        VMSTATE_UINT32(asked_pasid, SVMState),
         VMSTATE_UINT64(commands, SVMState),
         VMSTATE_UINT64(failures, SVMState),
         VMSTATE_END_OF_LIST()

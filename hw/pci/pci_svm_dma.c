@@ -327,6 +327,16 @@ void pci_svm_dma_cancel_pasid(PCISVMDMA *e, uint32_t pasid)
     }
 }
 
+unsigned pci_svm_dma_outstanding(PCISVMDMA *e, uint32_t pasid)
+{
+    SVMDMAPasid *p;
+
+    assert(bql_locked());
+    p = g_hash_table_lookup(e->pasids, GUINT_TO_POINTER(pasid));
+    QEMU_LOCK_GUARD(&e->lock);
+    return p ? p->groups : 0;
+}
+
 /* Returns whether it was the last context of its PASID. */
 static bool svm_dma_stop_context(PCISVMDMAContext *ctx)
 {

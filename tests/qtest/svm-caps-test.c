@@ -385,7 +385,7 @@ static void test_no_register(void)
     QVTDSVM *f = qvtd_svm_start();
     QPCIDevice *dev = f->svm.dev;
     uint64_t page = qvtd_svm_map(f, 0, QVTD_FS_USER_RW);
-    uint64_t hole = SVM_REG_PASID + 8;
+    uint64_t hole = SVM_REG_OUTSTANDING + 8;
 
     qvtd_svm_poison(f, page, 8);
     qpci_io_writeq(dev, f->svm.bar, hole, UINT64_MAX);

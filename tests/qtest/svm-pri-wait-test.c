@@ -100,6 +100,11 @@ static void test_busy(void)
     qvtd_svm_stop(f);
 }
 
+static void expect_outstanding(QVTDSVM *f, uint32_t groups)
+{
+    g_assert_cmpuint(qsvm_outstanding(&f->svm, QVTD_SVM_PASID), ==, groups);
+}
+
 /* A write to the PASID register, of the same or of another process */
 static void check_pasid_write(uint32_t pasid)
 {
@@ -114,6 +119,7 @@ static void check_pasid_write(uint32_t pasid)
     }
     qsvm_set_pasid(&f->svm, pasid);
     g_assert(!qsvm_wait(&f->svm));
+    expect_outstanding(f, 1);
 
     /* The old request is outstanding still; the device can do without */
     qsvm_start_write(&f->svm, IOVA + PAGE, PAGE);
@@ -122,6 +128,7 @@ static void check_pasid_write(uint32_t pasid)
     qvtd_svm_respond(f, &next, QVTD_SVM_INVALID);
     g_assert(!qsvm_wait(&f->svm));
     qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    expect_outstanding(f, 0);
     qvtd_svm_expect_no_page_req(f);
     g_assert(!qsvm_is_done(&f->svm));
     g_assert(qvtd_svm_is_poisoned(f, page_at(f, IOVA), PAGE));
@@ -175,6 +182,42 @@ static void test_stop_and_cont(void)
     qvtd_svm_stop(f);
 }
 
+/* Requests of one PASID are not those of another one, or of none */
+static void test_outstanding(void)
+{
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+    QVTDPageReq req;
+
+    expect_outstanding(f, 0);
+    qsvm_start_write(&f->svm, IOVA, PAGE);
+    req = qvtd_svm_wait_page_req(f);
+    expect_outstanding(f, 1);
+    g_assert_cmpuint(qsvm_outstanding(&f->svm, QVTD_SVM_PASID + 1), ==, 0);
+    g_assert_cmpuint(qsvm_outstanding(&f->svm, SVM_PASID_NONE), ==, 0);
+    qvtd_svm_resolve(f, &req);
+    qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
+    expect_outstanding(f, 0);
+    g_assert(qsvm_wait(&f->svm));
+    qvtd_svm_stop(f);
+}
+
+/* What is no PASID does not change for which one the register answers */
+static void test_outstanding_invalid(void)
+{
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+
+    qsvm_start_write(&f->svm, IOVA, PAGE);
+    qvtd_svm_wait_page_req(f);
+    expect_outstanding(f, 1);
+    g_assert_cmpuint(qsvm_outstanding(&f->svm, SVM_PASID_NONE + 1), ==, 1);
+    g_assert_cmpuint(qsvm_outstanding(&f->svm, UINT32_MAX), ==, 1);
+    g_assert_cmphex(qsvm_readq(&f->svm, SVM_REG_OUTSTANDING), ==, 0);
+    qsvm_function_reset(&f->svm);
+    qvtd_svm_set_up_function(f);
+    expect_outstanding(f, 0);
+    qvtd_svm_stop(f);
+}
+
 static void enter_d3hot(QVTDSVM *f)
 {
     uint8_t cap = qpci_find_capability(f->svm.dev, PCI_CAP_ID_PM, 0);
@@ -209,13 +252,14 @@ static void clear_pri(QVTDSVM *f)
 typedef struct Disable {
     const char *path;
     void (*clear)(QVTDSVM *f);
+    bool lost;                  /* the request is not outstanding any more */
 } Disable;
 
 static const Disable disables[] = {
     { "/svm/pri/Bus-Master-Enable-clear-ends-the-wait", clear_master },
     { "/svm/pri/PASID-Enable-clear-ends-the-wait", clear_pasid },
     { "/svm/pri/ATS-Enable-clear-ends-the-wait", clear_ats },
-    { "/svm/pri/PRI-Enable-clear-ends-the-wait", clear_pri },
+    { "/svm/pri/PRI-Enable-clear-ends-the-wait", clear_pri, true },
     { "/svm/pri/D3hot-ends-the-wait", enter_d3hot },
 };
 
@@ -231,6 +275,7 @@ static void test_disable(const void *data)
     page = qvtd_svm_resolve(f, &req);
     d->clear(f);
     g_assert(!qsvm_wait(&f->svm));
+    expect_outstanding(f, d->lost ? 0 : 1);
     qvtd_svm_respond(f, &req, QVTD_SVM_SUCCESS);
     qvtd_svm_expect_no_page_req(f);
     g_assert(!qsvm_is_done(&f->svm));
@@ -256,6 +301,10 @@ int main(int argc, char **argv)
                    test_same_pasid_write);
     qtest_add_func("/svm/pri/another-PASID-ends-the-wait",
                    test_other_pasid_write);
+    qtest_add_func("/svm/pri/requests-are-outstanding-until-they-are-answered",
+                   test_outstanding);
+    qtest_add_func("/svm/pri/the-register-of-outstanding-requests-takes-PASIDs",
+                   test_outstanding_invalid);
     qtest_add_func("/svm/pri/a-stop-of-the-machine-begins-the-command-anew",
                    test_stop_and_cont);
     return g_test_run();

@@ -1071,7 +1071,9 @@ static void test_close_completes_the_group(void)
     g_assert_cmpuint(fake.queue->len, ==, 3);
     /* Its notifier goes when it is answered. */
     g_assert_nonnull(fake.pri_notifier);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 1);
     guest_respond(guest_request(2)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
     settle();
     g_assert_null(fake.pri_notifier);
 }
@@ -1120,6 +1122,32 @@ static void test_close_while_waiting(void)
 
     context = pci_svm_dma_open(engine, PASID, &error_abort);
     expect_credit_comes_with_response(1);
+}
+
+static void expect_outstanding(unsigned int groups)
+{
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, groups);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID + 1), ==, 0);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PCI_NO_PASID), ==, 0);
+}
+
+static void test_close_leaves_outstanding(void)
+{
+    Op first = op_new(false, 0, 0, 1);
+    Op second = op_new(false, 20, 0, 1);
+
+    expect_outstanding(0);
+    op_start_in_turn(&first);
+    op_start_in_turn(&second);
+    expect_outstanding(2);
+    g_clear_pointer(&context, pci_svm_dma_close);
+    op_join_with(&first, PCI_SVM_DMA_CANCELLED, -ECANCELED, first.addr);
+    op_join_with(&second, PCI_SVM_DMA_CANCELLED, -ECANCELED, second.addr);
+    expect_outstanding(2);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_INVALID_REQUEST);
+    expect_outstanding(1);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    expect_outstanding(0);
 }
 
 static void test_free_closes(void)
@@ -2460,6 +2488,8 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/close/while-waiting", test_close_while_waiting },
     { "/pci-svm-dma/close/waits-for-translation",
       test_close_waits_for_translation },
+    { "/pci-svm-dma/close/leaves-groups-outstanding",
+      test_close_leaves_outstanding },
     { "/pci-svm-dma/close/free-closes", test_free_closes },
     { "/pci-svm-dma/close/before-the-start", test_closed_context },
     { "/pci-svm-dma/close/empties-the-cache", test_close_empties_the_cache },

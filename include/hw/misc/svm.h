@@ -28,6 +28,9 @@
 #define SVM_REG_OPTIONS         0x20 /* W: SVM_OPT_* */
 #define SVM_REG_PASID           0x50 /* W, 32-bit: PASID, or SVM_PASID_NONE */
 
+#define SVM_REG_OUTSTANDING     0x58 /* 32-bit; W: as SVM_REG_PASID, to ask */
+                                     /* R: its groups that are not answered */
+
 #define SVM_ID                  0x0053564d0b111234ULL
 
 #define SVM_CMD_WRITE           1    /* the device writes the buffer */

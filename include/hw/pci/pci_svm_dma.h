@@ -275,7 +275,8 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *engine, uint32_t pasid,
  * %PCI_SVM_DMA_CANCELLED, in their own thread; mappings are revoked, and are
  * still to be ended by pci_svm_dma_unmap(). A page request group that was sent
  * in part is completed when the host has room for it, as PCIe r6.0, 6.20.1,
- * demands; responses that are still to come find no one.
+ * demands; responses that are still to come find no one, but
+ * pci_svm_dma_outstanding() counts them.
  *
  * Context: BQL; not from a #PCISVMDMAFunc.
  */
@@ -305,6 +306,27 @@ void pci_svm_dma_cancel(PCISVMDMAContext *ctx);
  * Context: BQL; not from a #PCISVMDMAFunc.
  */
 void pci_svm_dma_cancel_pasid(PCISVMDMA *engine, uint32_t pasid);
+
+/**
+ * pci_svm_dma_outstanding: page request groups that are not answered
+ *
+ * @engine: the engine
+ * @pasid: PASID, or %PCI_NO_PASID
+ *
+ * A group counts from before its first request until the OS has answered it,
+ * whatever becomes of the operation that needs it; or until PRI is disabled, or
+ * the function reset.
+ *
+ * Before an OS gives a PASID to somebody else the function has to stop its use
+ * of it: it ends what it does, and waits for the responses to its page requests
+ * (PCIe r6.0, 10.4.1.2, the first of two ways). So a device closes, or cancels,
+ * all contexts of @pasid, and tells its driver when this has become 0.
+ *
+ * Returns: their number
+ *
+ * Context: BQL.
+ */
+unsigned pci_svm_dma_outstanding(PCISVMDMA *engine, uint32_t pasid);
 
 /**
  * pci_svm_dma_ref: hold a context's memory

@@ -186,6 +186,12 @@ void qsvm_set_pasid(QSVM *svm, uint32_t pasid)
     qpci_io_writel(svm->dev, svm->bar, SVM_REG_PASID, pasid);
 }
 
+uint32_t qsvm_outstanding(QSVM *svm, uint32_t pasid)
+{
+    qpci_io_writel(svm->dev, svm->bar, SVM_REG_OUTSTANDING, pasid);
+    return qpci_io_readl(svm->dev, svm->bar, SVM_REG_OUTSTANDING);
+}
+
 static void qsvm_start(QSVM *svm, uint64_t cmd, uint64_t addr, uint64_t size)
 {
     g_assert(!qsvm_is_done(svm));

@@ -154,6 +154,13 @@ void qsvm_writeq(QSVM *svm, uint64_t reg, uint64_t val);
 void qsvm_set_pasid(QSVM *svm, uint32_t pasid);
 
 /**
+ * qsvm_outstanding: page request groups that are not answered
+ * @svm: the endpoint
+ * @pasid: of their requests, or SVM_PASID_NONE
+ */
+uint32_t qsvm_outstanding(QSVM *svm, uint32_t pasid);
+
+/**
  * qsvm_start_write: let the device write its pattern, without waiting
  * @svm: the endpoint
  * @addr: address of the buffer
