@@ -22,6 +22,9 @@
 /* Pause before a page request that found no room is sent again */
 #define SVM_DMA_HOLDOFF_NS (1 * SCALE_MS)
 
+/* The same for one that the function must not send as things are */
+#define SVM_DMA_REFUSED_NS (100 * SCALE_MS)
+
 /* Time */
 
 static int64_t fault_now(void)
@@ -107,6 +110,19 @@ static void fault_answer_locked(PCISVMDMA *e, SVMDMAGroup *group,
     fault_put_group_locked(e, group);
 }
 
+static bool fault_is_sending_lost(void *opaque)
+{
+    PCISVMDMA *e = opaque;
+    SVMDMAOp *op;
+
+    QLIST_FOREACH(op, &e->ops, next) {
+        if (op->sending && op->answer == ANSWER_LOST) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void svm_dma_lose_groups_locked(PCISVMDMA *e)
 {
     for (int i = 0; i < SVM_DMA_GROUPS; i++) {
@@ -114,6 +130,7 @@ void svm_dma_lose_groups_locked(PCISVMDMA *e)
             fault_answer_locked(e, &e->groups[i], ANSWER_LOST);
         }
     }
+    svm_dma_wait_unused_locked(e, fault_is_sending_lost, e);
 }
 
 /*
@@ -175,7 +192,7 @@ static SVMDMAGroup * coroutine_fn op_get_group(SVMDMAOp *op, unsigned *count)
     return group;
 }
 
-/* Give up a group that was not sent, or that nobody can complete any more. */
+/* Give up a group of which nothing was sent. */
 static void op_put_group(SVMDMAOp *op, SVMDMAGroup *group)
 {
     QEMU_LOCK_GUARD(&op->engine->lock);
@@ -198,13 +215,41 @@ static int fault_count(PCISVMDMA *e, int ret)
     return ret;
 }
 
-static int op_send_page(SVMDMAOp *op, uint64_t page, bool last, uint16_t prgi)
+/*
+ * Nothing of a group that was lost is sent any more: PRI may be enabled again,
+ * and then it would be the beginning of a group that nobody completes. What is
+ * being sent is waited for by svm_dma_lose_groups_locked().
+ */
+static bool op_begin_send(SVMDMAOp *op)
+{
+    QEMU_LOCK_GUARD(&op->engine->lock);
+    op->sending = op->answer == ANSWER_NONE;
+    return op->sending;
+}
+
+static void op_end_send(SVMDMAOp *op)
 {
     PCISVMDMA *e = op->engine;
 
-    return fault_count(e, pci_pri_request_page(e->dev, op->ctx->pasid,
-                                               op->priv, op->exec, page, last,
-                                               prgi, true, op->is_write));
+    QEMU_LOCK_GUARD(&e->lock);
+    op->sending = false;
+    if (e->waiters) {
+        qemu_cond_broadcast(&e->idle);
+    }
+}
+
+static int op_send_page(SVMDMAOp *op, uint64_t page, bool last, uint16_t prgi)
+{
+    PCISVMDMA *e = op->engine;
+    int ret;
+
+    if (!op_begin_send(op)) {
+        return -EPERM;
+    }
+    ret = pci_pri_request_page(e->dev, op->ctx->pasid, op->priv, op->exec,
+                               page, last, prgi, true, op->is_write);
+    op_end_send(op);
+    return fault_count(e, ret);
 }
 
 /* Wait for room in the host's queue. Returns false if that is in vain. */
@@ -219,8 +264,8 @@ static bool coroutine_fn op_hold_off(SVMDMAOp *op)
 
 /*
  * The operation ends and its group is not complete. The host keeps a group
- * until it has seen the last request (PCIe r6.0, 6.20.1): the engine sees to
- * that.
+ * until it has seen the last request (PCIe r6.0, 6.20.1), and so does the
+ * function its credits: the engine sees to that, as soon as it may.
  */
 static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
 {
@@ -239,8 +284,11 @@ static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
     timer_mod(&e->rest_timer, fault_now());
 }
 
-/* The group cannot change meanwhile: answers come under the BQL, as this. */
-static bool fault_send_rest(PCISVMDMA *e, uint16_t prgi)
+/*
+ * The group cannot change meanwhile: answers come under the BQL, as this.
+ * Returns when to try again, in nanoseconds from now, or INT64_MAX.
+ */
+static int64_t fault_send_rest(PCISVMDMA *e, uint16_t prgi)
 {
     SVMDMAGroup group;
     int ret;
@@ -249,33 +297,31 @@ static bool fault_send_rest(PCISVMDMA *e, uint16_t prgi)
         group = e->groups[prgi];
     }
     if (!group.incomplete) {
-        return true;
+        return INT64_MAX;
     }
     ret = fault_count(e, pci_pri_request_page(e->dev, group.pasid->pasid,
                                               group.rest.priv, group.rest.exec,
                                               group.rest.page, true, prgi,
                                               true, group.rest.is_write));
-    if (fault_is_busy_errno(ret)) {
-        return false;
+    if (ret) {
+        return fault_is_busy_errno(ret) ? SVM_DMA_HOLDOFF_NS
+                                        : SVM_DMA_REFUSED_NS;
     }
     QEMU_LOCK_GUARD(&e->lock);
     e->groups[prgi].incomplete = false;
-    if (ret) {
-        fault_put_group_locked(e, &e->groups[prgi]);
-    }
-    return true;
+    return INT64_MAX;
 }
 
 void svm_dma_send_rests(void *opaque)
 {
     PCISVMDMA *e = opaque;
-    bool all = true;
+    int64_t wait = INT64_MAX;
 
     for (int i = 0; i < SVM_DMA_GROUPS; i++) {
-        all = fault_send_rest(e, i) && all;
+        wait = MIN(wait, fault_send_rest(e, i));
     }
-    if (!all) {
-        timer_mod(&e->rest_timer, fault_now() + SVM_DMA_HOLDOFF_NS);
+    if (wait != INT64_MAX) {
+        timer_mod(&e->rest_timer, fault_now() + wait);
     }
 }
 
@@ -291,15 +337,13 @@ static int coroutine_fn op_send_group(SVMDMAOp *op, SVMDMAGroup *group,
         ret = op_send_page(op, pages[sent], sent == count - 1, prgi);
         if (!ret) {
             sent++;
-        } else if (sent && fault_is_busy_errno(ret)) {
-            if (!op_hold_off(op)) {
-                op_leave_group(op, group, pages[sent]);
-                return op_fail_unanswered(op);
-            }
-        } else {
+        } else if (!sent) {
             op_put_group(op, group);
             return fault_is_busy_errno(ret) && op_hold_off(op)
                    ? -EAGAIN : op_fail_unanswered(op);
+        } else if (!fault_is_busy_errno(ret) || !op_hold_off(op)) {
+            op_leave_group(op, group, pages[sent]);
+            return op_fail_unanswered(op);
         }
     }
     return 0;

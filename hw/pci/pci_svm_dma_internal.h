@@ -219,6 +219,7 @@ struct SVMDMAOp {
 
     /* The engine's lock */
     bool busy;
+    bool sending;               /* a page request */
     bool cancelled;             /* read without it */
     Coroutine *parked;
     QEMUTimer timer;

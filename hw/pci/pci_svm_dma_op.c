@@ -640,6 +640,7 @@ static void op_init(SVMDMAOp *op, const SVMDMAJob *job)
     op->group_max = job->map ? 1 : 0;
     op->deadline = 0;
     op->busy = false;
+    op->sending = false;
     op->parked = NULL;
     op->answer = ANSWER_NONE;
 }

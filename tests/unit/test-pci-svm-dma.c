@@ -72,8 +72,9 @@ static struct {
     /* What the VM's time is ahead of real time */
     int64_t skew;
 
-    /* Called in the middle of a translation request, of an MMIO access */
+    /* Called in a translation request, a page request, an MMIO access */
     void (*on_translate)(void);
+    void (*on_request)(void);
     void (*on_mmio)(void);
 
     IOMMUNotifier *iotlb;
@@ -244,6 +245,9 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
 
     if (!fake.pri || !fake.dev.is_master) {
         return -EPERM;
+    }
+    if (fake.on_request) {
+        fake.on_request();
     }
     QEMU_LOCK_GUARD(&fake.lock);
     if (fake.queue->len >= fake.room) {
@@ -1078,6 +1082,31 @@ static void test_close_completes_the_group(void)
     g_assert_null(fake.pri_notifier);
 }
 
+/* What was refused in the middle of a group is sent once that is possible. */
+static void test_refused_in_a_group(void)
+{
+    Op op = op_new(false, 0, 0, 3 * PAGE);
+
+    fake.room = 2;
+    op_start(&op);
+    settle();
+    fake.dev.is_master = false;
+    guest_change_state();
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+    fake.room = 1000;
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 1);
+
+    fake.dev.is_master = true;
+    guest_change_state();
+    wait_queue(3);
+    g_assert_true(guest_request(2)->lpig);
+    g_assert_cmpuint(guest_request(2)->prgi, ==, guest_request(0)->prgi);
+    guest_respond(guest_request(2)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
+}
+
 static void test_free_abandons_the_group(void)
 {
     Op op = op_new(false, 0, 0, 10 * PAGE);
@@ -1501,7 +1530,7 @@ static void test_mmio_revoked_meanwhile(void)
 
 static bool call_begun, close_begun, close_returned, call_after_close;
 
-static void slow_translation(void)
+static void slow_call(void)
 {
     qatomic_set(&call_begun, true);
     while (!qatomic_read(&close_begun)) {
@@ -1512,24 +1541,60 @@ static void slow_translation(void)
     call_after_close = qatomic_read(&close_returned);
 }
 
+static void wait_call(void)
+{
+    while (!qatomic_read(&call_begun)) {
+        g_thread_yield();
+    }
+}
+
 static void test_close_waits_for_translation(void)
 {
     IOThread *thread = iothread_new();
     Op op = op_new(true, 0, 0, 1);
 
     call_begun = close_begun = close_returned = false;
-    fake.on_translate = slow_translation;
+    fake.on_translate = slow_call;
     guest_map_run(0, 1, IOMMU_RW);
     op_start_in(&op, iothread_get_aio_context(thread));
-    while (!qatomic_read(&call_begun)) {
-        g_thread_yield();
-    }
+    wait_call();
     qatomic_set(&close_begun, true);
     g_clear_pointer(&context, pci_svm_dma_close);
     qatomic_set(&close_returned, true);
     op_join(&op);
     iothread_join(thread);
     g_assert_false(call_after_close);
+}
+
+static void slow_second_request(void)
+{
+    if (fake.queue->len == 1) {
+        slow_call();
+    }
+}
+
+/* PRI is disabled in the middle of a group, and enabled again at once */
+static void test_lost_in_a_group(void)
+{
+    IOThread *thread = iothread_new();
+    Op op = op_new(false, 0, 0, 4 * PAGE);
+
+    call_begun = close_begun = close_returned = false;
+    fake.on_request = slow_second_request;
+    op_start_in(&op, iothread_get_aio_context(thread));
+    wait_call();
+    fake.pri = false;
+    qatomic_set(&close_begun, true);
+    guest_change_state();
+    qatomic_set(&close_returned, true);
+    fake.pri = true;
+    guest_change_state();
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+    iothread_join(thread);
+    settle();
+    g_assert_false(call_after_close);
+    g_assert_cmpuint(fake.queue->len, ==, 2);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
 }
 
 /* Scatter lists */
@@ -2483,6 +2548,8 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/full-queue/in-a-group", test_no_room_in_a_group },
     { "/pci-svm-dma/full-queue/close-completes-the-group",
       test_close_completes_the_group },
+    { "/pci-svm-dma/state/pri-off-in-a-group", test_lost_in_a_group },
+    { "/pci-svm-dma/full-queue/refused-in-a-group", test_refused_in_a_group },
     { "/pci-svm-dma/full-queue/free-abandons-the-group",
       test_free_abandons_the_group },
     { "/pci-svm-dma/close/while-waiting", test_close_while_waiting },
