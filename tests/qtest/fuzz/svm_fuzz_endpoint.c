@@ -28,6 +28,7 @@
 #define PAGE        4096
 #define PAGES       16
 #define FRAMES      8
+#define ALLOCATION  64
 #define GUARDS      4
 #define BASE        0x7f1234560000ULL
 #define QUEUES      2
@@ -512,7 +513,7 @@ static void begin(QTestState *s)
 {
     svm_fuzz_reset_vtd(&g.f, s, QPCI_DEVFN(SLOT, 0));
     g.queue_bar = qsvm_map_queues(&g.f);
-    enable_pri(64);
+    enable_pri(ALLOCATION);
     memset(g.ring, 0, sizeof(g.ring));
     memset(g.page, 0, sizeof(g.page));
     memset(g.frame, 0, sizeof(g.frame));
@@ -574,12 +575,17 @@ static void tell_work(void)
             qsvm_readq(&g.f.svm, SVM_REG_STATUS));
 }
 
-/* All is answered now, if in the negative: what is left has to end. */
+/*
+ * All is answered now, if in the negative: what is left has to end. What was
+ * begun is completed, for which there must be an allocation.
+ */
 static void end(void)
 {
     SVMFuzzPatience patience = { };
 
     wake_up();
+    qsvm_config_writel(&g.f.svm, g.f.svm.pri_cap + PCI_PRI_ALLOC_REQ,
+                       ALLOCATION);
     while (is_busy()) {
         if (!svm_fuzz_patient(&patience)) {
             tell_work();
