@@ -28,7 +28,6 @@
 #define PAGE        4096
 #define PAGES       16
 #define FRAMES      8
-#define ALLOCATION  64
 #define GUARDS      4
 #define BASE        0x7f1234560000ULL
 #define QUEUES      2
@@ -513,7 +512,7 @@ static void begin(QTestState *s)
 {
     svm_fuzz_reset_vtd(&g.f, s, QPCI_DEVFN(SLOT, 0));
     g.queue_bar = qsvm_map_queues(&g.f);
-    enable_pri(ALLOCATION);
+    enable_pri(64);
     memset(g.ring, 0, sizeof(g.ring));
     memset(g.page, 0, sizeof(g.page));
     memset(g.frame, 0, sizeof(g.frame));
@@ -577,7 +576,7 @@ static void tell_work(void)
 
 /*
  * All is answered now, if in the negative: what is left has to end. What was
- * begun is completed, for which there must be an allocation.
+ * begun is completed, for which the allocation must be as large as it was.
  */
 static void end(void)
 {
@@ -585,7 +584,7 @@ static void end(void)
 
     wake_up();
     qsvm_config_writel(&g.f.svm, g.f.svm.pri_cap + PCI_PRI_ALLOC_REQ,
-                       ALLOCATION);
+                       UINT32_MAX);
     while (is_busy()) {
         if (!svm_fuzz_patient(&patience)) {
             tell_work();
