@@ -285,6 +285,25 @@ static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
 }
 
 /*
+ * Later there may be room, or the function enabled again. Otherwise it is the
+ * guest's tables that refuse the rest: the PASID is not in use any more, and
+ * may be somebody else's later.
+ */
+static int64_t fault_rest_refused(PCISVMDMA *e, SVMDMAGroup *group, int error)
+{
+    if (fault_is_busy_errno(error)) {
+        return SVM_DMA_HOLDOFF_NS;
+    }
+    if (error == -EPERM) {
+        return SVM_DMA_REFUSED_NS;
+    }
+    pcie_pri_abandon_group(e->dev, group->pasid->pasid, group - e->groups);
+    QEMU_LOCK_GUARD(&e->lock);
+    fault_put_group_locked(e, group);
+    return INT64_MAX;
+}
+
+/*
  * The group cannot change meanwhile: answers come under the BQL, as this.
  * Returns when to try again, in nanoseconds from now, or INT64_MAX.
  */
@@ -304,8 +323,7 @@ static int64_t fault_send_rest(PCISVMDMA *e, uint16_t prgi)
                                               group.rest.page, true, prgi,
                                               true, group.rest.is_write));
     if (ret) {
-        return fault_is_busy_errno(ret) ? SVM_DMA_HOLDOFF_NS
-                                        : SVM_DMA_REFUSED_NS;
+        return fault_rest_refused(e, &e->groups[prgi], ret);
     }
     QEMU_LOCK_GUARD(&e->lock);
     e->groups[prgi].incomplete = false;

@@ -310,6 +310,25 @@ void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
     pri_update_stopped(owner);
 }
 
+void pcie_pri_abandon_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi)
+{
+    PCIDevice *owner = pri_owner(dev);
+    PCIEPRIState *pri = owner->exp.pri;
+    uint64_t key = pri_key(dev, pasid, prgi);
+    PRIGroup *group;
+
+    if (!pri) {
+        return;
+    }
+    QEMU_LOCK_GUARD(&pri->lock);
+    group = g_hash_table_lookup(pri->groups, &key);
+    if (group && !group->complete && group->pasid == pasid) {
+        pri->outstanding -= group->requests;
+        g_hash_table_remove(pri->groups, &key);
+        pri_update_stopped(owner);
+    }
+}
+
 static void pri_set_status(PCIDevice *owner, uint16_t bit)
 {
     pci_word_test_and_set_mask(owner->config + owner->exp.pri_cap +

@@ -572,6 +572,43 @@ static void test_overflow(void)
     qvtd_svm_stop(f);
 }
 
+/*
+ * The guest takes the PASID away while a group is sent in part, and gives it
+ * back: the function has all its credits again, for a group of that size.
+ */
+static void test_fault_in_a_group(void)
+{
+    enum { ROOM = 2, SIZE = CREDITS * PAGE };
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+    QVTDPasidEntry gone = { .absent = true };
+    QVTDPageReq req;
+    QVTDFault fault;
+
+    leave_room(f, ROOM);
+    qsvm_start_write(&f->svm, IOVA, SIZE);
+    wait_overflow(f);
+    qvtd_set_pasid_entry(f->v, f->dir, QVTD_SVM_PASID, &gone);
+    qvtd_inv_all(f->v);
+    g_assert(!qsvm_wait(&f->svm));
+    while (qsvm_outstanding(&f->svm, QVTD_SVM_PASID)) {
+        qtest_clock_step(f->qts, SCALE_MS);
+    }
+    while (qvtd_pop_fault(f->v, &fault)) {
+        g_assert_cmphex(fault.sid, ==, f->sid);
+    }
+    qvtd_writeq(f->v, QVTD_PQH_REG, 0);
+    qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
+    while (qvtd_pop_page_req(f->v, &req)) {
+        g_assert(!req.last);
+    }
+
+    qvtd_svm_set_entry(f, 0);
+    qsvm_start_write(&f->svm, IOVA, SIZE);
+    g_assert(serve_all(f));
+    g_assert(all_written(f, SIZE));
+    qvtd_svm_stop(f);
+}
+
 /* Without room from the start, and the overflow cleared before there is any */
 static void test_full(void)
 {
@@ -902,6 +939,8 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/prq/the-queue-is-used-again-and-again", test_many);
     qtest_add_func("/svm/prq/an-overflow-loses-nothing", test_overflow);
     qtest_add_func("/svm/prq/a-full-queue-overflows-again", test_full);
+    qtest_add_func("/svm/prq/credits-of-a-group-that-faults-come-back",
+                   test_fault_in_a_group);
     qtest_add_func("/svm/prq/a-wait-for-room-can-be-ended",
                    test_end_of_wait_for_room);
     qtest_add_func("/svm/prq/a-drain-answers-nothing", test_drain);

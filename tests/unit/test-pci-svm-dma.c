@@ -62,7 +62,10 @@ static struct {
     GArray *queue;
     unsigned room;
     int ats_errno;
+    int request_errno;
     int iotlb_errno;
+    unsigned abandoned;
+    uint16_t abandoned_prgi;
     bool ats_no_write;
 
     /* What was marked dirty last */
@@ -246,6 +249,9 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     if (!fake.pri || !fake.dev.is_master) {
         return -EPERM;
     }
+    if (fake.request_errno) {
+        return fake.request_errno;
+    }
     if (fake.on_request) {
         fake.on_request();
     }
@@ -256,6 +262,12 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     g_assert_nonnull(fake.pri_notifier);
     g_array_append_val(fake.queue, r);
     return 0;
+}
+
+void pcie_pri_abandon_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi)
+{
+    fake.abandoned++;
+    fake.abandoned_prgi = prgi;
 }
 
 /* Memory */
@@ -541,6 +553,9 @@ static void setup(void)
         fake.ram[i] = i * 7 + (i >> 12);
     }
     fake.dev.is_master = fake.ats = fake.pasid = fake.pri = true;
+    fake.request_errno = 0;
+    fake.abandoned = 0;
+    fake.on_request = NULL;
     fake.alloc = 64;
     fake.room = 1000;
     fake.ats_errno = 0;
@@ -1105,6 +1120,24 @@ static void test_refused_in_a_group(void)
     g_assert_cmpuint(guest_request(2)->prgi, ==, guest_request(0)->prgi);
     guest_respond(guest_request(2)->prgi, IOMMU_PRI_RESP_SUCCESS);
     g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
+}
+
+/* By the guest's tables: nobody will answer what was sent */
+static void test_fault_in_a_group(void)
+{
+    Op op = op_new(false, 0, 0, 3 * PAGE);
+
+    fake.room = 2;
+    op_start(&op);
+    settle();
+    fake.request_errno = -EFAULT;
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+    while (pci_svm_dma_outstanding(engine, PASID)) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    g_assert_cmpuint(fake.abandoned, ==, 1);
+    g_assert_cmpuint(fake.abandoned_prgi, ==, guest_request(0)->prgi);
+    g_assert_cmpuint(fake.queue->len, ==, 2);
 }
 
 static void test_free_abandons_the_group(void)
@@ -2550,6 +2583,7 @@ static const TestCase test_cases[] = {
       test_close_completes_the_group },
     { "/pci-svm-dma/state/pri-off-in-a-group", test_lost_in_a_group },
     { "/pci-svm-dma/full-queue/refused-in-a-group", test_refused_in_a_group },
+    { "/pci-svm-dma/full-queue/fault-in-a-group", test_fault_in_a_group },
     { "/pci-svm-dma/full-queue/free-abandons-the-group",
       test_free_abandons_the_group },
     { "/pci-svm-dma/close/while-waiting", test_close_while_waiting },

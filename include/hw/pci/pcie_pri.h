@@ -156,6 +156,21 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
                            bool last, uint64_t *serial);
 
 /**
+ * pcie_pri_abandon_group: a group will not be completed
+ *
+ * @dev: the function
+ * @pasid: PASID, or %PCI_NO_PASID
+ * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
+ *
+ * For a group whose rest the host refuses: what was sent of it is never
+ * answered, and its credits come back. A group that is complete, or that there
+ * is not, stays as it is.
+ *
+ * Context: any thread.
+ */
+void pcie_pri_abandon_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi);
+
+/**
  * pcie_pri_cancel_request: the request of pcie_pri_begin_request() was not sent
  *
  * @dev: the function
