@@ -106,12 +106,12 @@ bool pcie_pasid_enabled(const PCIDevice *dev)
 
 bool pcie_pri_enabled(const PCIDevice *dev)
 {
-    return fake.pri;
+    return qatomic_read(&fake.pri);
 }
 
 uint32_t pcie_pri_get_req_alloc(const PCIDevice *dev)
 {
-    return fake.pri ? fake.alloc : 0;
+    return pcie_pri_enabled(dev) ? fake.alloc : 0;
 }
 
 uint16_t pci_requester_id(PCIDevice *dev)
@@ -246,7 +246,7 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     PageRequest r = { pasid, addr, lpig, prgi, is_read, is_write, priv_req,
                       exec_req };
 
-    if (!fake.pri || !fake.dev.is_master) {
+    if (!pcie_pri_enabled(dev) || !fake.dev.is_master) {
         return -EPERM;
     }
     if (fake.request_errno) {
@@ -1616,11 +1616,11 @@ static void test_lost_in_a_group(void)
     fake.on_request = slow_second_request;
     op_start_in(&op, iothread_get_aio_context(thread));
     wait_call();
-    fake.pri = false;
+    qatomic_set(&fake.pri, false);
     qatomic_set(&close_begun, true);
     guest_change_state();
     qatomic_set(&close_returned, true);
-    fake.pri = true;
+    qatomic_set(&fake.pri, true);
     guest_change_state();
     op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
     iothread_join(thread);
