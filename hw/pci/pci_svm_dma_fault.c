@@ -22,9 +22,6 @@
 /* Pause before a page request that found no room is sent again */
 #define SVM_DMA_HOLDOFF_NS (1 * SCALE_MS)
 
-/* The same for one that the function must not send as things are */
-#define SVM_DMA_REFUSED_NS (100 * SCALE_MS)
-
 /* Time */
 
 static int64_t fault_now(void)
@@ -265,7 +262,7 @@ static bool coroutine_fn op_hold_off(SVMDMAOp *op)
 /*
  * The operation ends and its group is not complete. The host keeps a group
  * until it has seen the last request (PCIe r6.0, 6.20.1), and so does the
- * function its credits: the engine sees to that, as soon as it may.
+ * function its credits: the engine sees to that.
  */
 static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
 {
@@ -285,29 +282,22 @@ static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
 }
 
 /*
- * Later there may be room, or the function enabled again. Otherwise it is the
- * guest's tables that refuse the rest: the PASID is not in use any more, and
- * may be somebody else's later.
+ * The function may send nothing as it is set up, or the guest's tables do not
+ * let it: nobody will answer what was sent. Whether that changes is for the
+ * guest to say, and others need the credits.
  */
-static int64_t fault_rest_refused(PCISVMDMA *e, SVMDMAGroup *group, int error)
+static void fault_abandon_group(PCISVMDMA *e, SVMDMAGroup *group)
 {
-    if (fault_is_busy_errno(error)) {
-        return SVM_DMA_HOLDOFF_NS;
-    }
-    if (error == -EPERM) {
-        return SVM_DMA_REFUSED_NS;
-    }
     pcie_pri_abandon_group(e->dev, group->pasid->pasid, group - e->groups);
     QEMU_LOCK_GUARD(&e->lock);
     fault_put_group_locked(e, group);
-    return INT64_MAX;
 }
 
 /*
  * The group cannot change meanwhile: answers come under the BQL, as this.
- * Returns when to try again, in nanoseconds from now, or INT64_MAX.
+ * Returns false if there was no room.
  */
-static int64_t fault_send_rest(PCISVMDMA *e, uint16_t prgi)
+static bool fault_send_rest(PCISVMDMA *e, uint16_t prgi)
 {
     SVMDMAGroup group;
     int ret;
@@ -316,30 +306,34 @@ static int64_t fault_send_rest(PCISVMDMA *e, uint16_t prgi)
         group = e->groups[prgi];
     }
     if (!group.incomplete) {
-        return INT64_MAX;
+        return true;
     }
     ret = fault_count(e, pci_pri_request_page(e->dev, group.pasid->pasid,
                                               group.rest.priv, group.rest.exec,
                                               group.rest.page, true, prgi,
                                               true, group.rest.is_write));
+    if (fault_is_busy_errno(ret)) {
+        return false;
+    }
     if (ret) {
-        return fault_rest_refused(e, &e->groups[prgi], ret);
+        fault_abandon_group(e, &e->groups[prgi]);
+        return true;
     }
     QEMU_LOCK_GUARD(&e->lock);
     e->groups[prgi].incomplete = false;
-    return INT64_MAX;
+    return true;
 }
 
 void svm_dma_send_rests(void *opaque)
 {
     PCISVMDMA *e = opaque;
-    int64_t wait = INT64_MAX;
+    bool all = true;
 
     for (int i = 0; i < SVM_DMA_GROUPS; i++) {
-        wait = MIN(wait, fault_send_rest(e, i));
+        all = fault_send_rest(e, i) && all;
     }
-    if (wait != INT64_MAX) {
-        timer_mod(&e->rest_timer, fault_now() + wait);
+    if (!all) {
+        timer_mod(&e->rest_timer, fault_now() + SVM_DMA_HOLDOFF_NS);
     }
 }
 
