@@ -97,13 +97,20 @@ static void fault_put_group_locked(PCISVMDMA *e, SVMDMAGroup *group)
     fault_wake_first_locked(e);
 }
 
+static void fault_tell_locked(SVMDMAGroup *group, SVMDMAAnswer answer)
+{
+    SVMDMAOp *op = g_steal_pointer(&group->op);
+
+    if (op) {
+        op->answer = answer;
+        svm_dma_op_wake_locked(op);
+    }
+}
+
 static void fault_answer_locked(PCISVMDMA *e, SVMDMAGroup *group,
                                 SVMDMAAnswer answer)
 {
-    if (group->op) {
-        group->op->answer = answer;
-        svm_dma_op_wake_locked(group->op);
-    }
+    fault_tell_locked(group, answer);
     fault_put_group_locked(e, group);
 }
 
@@ -120,14 +127,21 @@ static bool fault_is_sending_lost(void *opaque)
     return false;
 }
 
+/* What is complete awaits its response all the same, which finds no one. */
 void svm_dma_lose_groups_locked(PCISVMDMA *e)
 {
     for (int i = 0; i < SVM_DMA_GROUPS; i++) {
-        if (e->groups[i].pasid) {
-            fault_answer_locked(e, &e->groups[i], ANSWER_LOST);
-        }
+        fault_tell_locked(&e->groups[i], ANSWER_LOST);
     }
     svm_dma_wait_unused_locked(e, fault_is_sending_lost, e);
+    for (int i = 0; i < SVM_DMA_GROUPS; i++) {
+        SVMDMAGroup *group = &e->groups[i];
+
+        if (group->pasid) {
+            pcie_pri_abandon_group(e->dev, group->pasid->pasid, i);
+            fault_put_group_locked(e, group);
+        }
+    }
 }
 
 /*

@@ -572,6 +572,34 @@ static void test_overflow(void)
     qvtd_svm_stop(f);
 }
 
+/* What is never complete is not waited for: Stopped, and all credits again */
+static void test_disabled_in_a_group(void)
+{
+    enum { ROOM = 2, SIZE = CREDITS * PAGE };
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+    uint16_t ctrl = f->svm.pri_cap + PCI_PRI_CTRL;
+    QVTDPageReq req;
+
+    leave_room(f, ROOM);
+    qsvm_start_write(&f->svm, IOVA, SIZE);
+    wait_overflow(f);
+    qsvm_disable_pri(&f->svm);
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert_cmphex(qsvm_pri_status(&f->svm), ==, PCI_PRI_STATUS_PASID |
+                    PCI_PRI_STATUS_STOPPED);
+    qvtd_writeq(f->v, QVTD_PQH_REG, 0);
+    qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
+    while (qvtd_pop_page_req(f->v, &req)) {
+        g_assert(!req.last);
+    }
+
+    qsvm_config_writew(&f->svm, ctrl, PCI_PRI_CTRL_ENABLE);
+    qsvm_start_write(&f->svm, IOVA, SIZE);
+    g_assert(serve_all(f));
+    g_assert(all_written(f, SIZE));
+    qvtd_svm_stop(f);
+}
+
 /*
  * The guest takes the PASID away while a group is sent in part, and gives it
  * back: the function has all its credits again, for a group of that size.
@@ -939,6 +967,8 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/prq/the-queue-is-used-again-and-again", test_many);
     qtest_add_func("/svm/prq/an-overflow-loses-nothing", test_overflow);
     qtest_add_func("/svm/prq/a-full-queue-overflows-again", test_full);
+    qtest_add_func("/svm/prq/Stopped-does-not-wait-for-an-incomplete-group",
+                   test_disabled_in_a_group);
     qtest_add_func("/svm/prq/credits-of-a-group-that-faults-come-back",
                    test_fault_in_a_group);
     qtest_add_func("/svm/prq/a-wait-for-room-can-be-ended",

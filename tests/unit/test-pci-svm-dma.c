@@ -1618,6 +1618,7 @@ static void test_lost_in_a_group(void)
     iothread_join(thread);
     settle();
     g_assert_false(call_after_close);
+    g_assert_cmpuint(fake.abandoned, ==, 1);
     g_assert_cmpuint(fake.queue->len, ==, 2);
     g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
 }
