@@ -163,8 +163,8 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
  * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
  *
  * For a group whose rest the device will not send, or the host refuses: what
- * was sent of it is never answered, and its credits come back. A group that is complete, or that there
- * is not, stays as it is.
+ * was sent of it is never answered, and its credits come back. A group that is
+ * complete, or that there is not, stays as it is.
  *
  * Context: any thread.
  */
