@@ -240,13 +240,9 @@ static bool op_begin_send(SVMDMAOp *op)
 
 static void op_end_send(SVMDMAOp *op)
 {
-    PCISVMDMA *e = op->engine;
-
-    QEMU_LOCK_GUARD(&e->lock);
+    QEMU_LOCK_GUARD(&op->engine->lock);
     op->sending = false;
-    if (e->waiters) {
-        qemu_cond_broadcast(&e->idle);
-    }
+    svm_dma_wake_waiters_locked(op->engine);
 }
 
 static int op_send_page(SVMDMAOp *op, uint64_t page, bool last, uint16_t prgi)

@@ -244,12 +244,18 @@ static inline void svm_dma_set_busy_locked(PCISVMDMA *e)
     e->busy++;
 }
 
-static inline void svm_dma_set_idle_locked(PCISVMDMA *e)
+/* Something is no longer in use: whoever waits for that looks again. */
+static inline void svm_dma_wake_waiters_locked(PCISVMDMA *e)
 {
-    e->busy--;
     if (e->waiters) {
         qemu_cond_broadcast(&e->idle);
     }
+}
+
+static inline void svm_dma_set_idle_locked(PCISVMDMA *e)
+{
+    e->busy--;
+    svm_dma_wake_waiters_locked(e);
 }
 
 /* pci_svm_dma_op.c */

@@ -572,31 +572,46 @@ static void test_overflow(void)
     qvtd_svm_stop(f);
 }
 
-/* What is never complete is not waited for: Stopped, and all credits again */
-static void test_disabled_in_a_group(void)
+/* Bytes whose pages are one group that takes all credits */
+#define GROUP (CREDITS * PAGE)
+
+/* There is room for two requests of the group. */
+static void start_in_part(QVTDSVM *f)
 {
-    enum { ROOM = 2, SIZE = CREDITS * PAGE };
-    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
-    uint16_t ctrl = f->svm.pri_cap + PCI_PRI_CTRL;
+    leave_room(f, 2);
+    qsvm_start_write(&f->svm, IOVA, GROUP);
+    wait_overflow(f);
+}
+
+/* Software drops them, as nothing follows, and makes room. */
+static void drop_part(QVTDSVM *f)
+{
     QVTDPageReq req;
 
-    leave_room(f, ROOM);
-    qsvm_start_write(&f->svm, IOVA, SIZE);
-    wait_overflow(f);
-    qsvm_disable_pri(&f->svm);
-    g_assert(!qsvm_wait(&f->svm));
-    g_assert_cmphex(qsvm_pri_status(&f->svm), ==, PCI_PRI_STATUS_PASID |
-                    PCI_PRI_STATUS_STOPPED);
     qvtd_writeq(f->v, QVTD_PQH_REG, 0);
     qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
     while (qvtd_pop_page_req(f->v, &req)) {
         g_assert(!req.last);
     }
+}
+
+/* What is never complete is not waited for: Stopped, and all credits again */
+static void test_disabled_in_a_group(void)
+{
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+    uint16_t ctrl = f->svm.pri_cap + PCI_PRI_CTRL;
+
+    start_in_part(f);
+    qsvm_disable_pri(&f->svm);
+    g_assert(!qsvm_wait(&f->svm));
+    g_assert_cmphex(qsvm_pri_status(&f->svm), ==, PCI_PRI_STATUS_PASID |
+                    PCI_PRI_STATUS_STOPPED);
+    drop_part(f);
 
     qsvm_config_writew(&f->svm, ctrl, PCI_PRI_CTRL_ENABLE);
-    qsvm_start_write(&f->svm, IOVA, SIZE);
+    qsvm_start_write(&f->svm, IOVA, GROUP);
     g_assert(serve_all(f));
-    g_assert(all_written(f, SIZE));
+    g_assert(all_written(f, GROUP));
     qvtd_svm_stop(f);
 }
 
@@ -606,15 +621,11 @@ static void test_disabled_in_a_group(void)
  */
 static void test_fault_in_a_group(void)
 {
-    enum { ROOM = 2, SIZE = CREDITS * PAGE };
     QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
     QVTDPasidEntry gone = { .absent = true };
-    QVTDPageReq req;
     QVTDFault fault;
 
-    leave_room(f, ROOM);
-    qsvm_start_write(&f->svm, IOVA, SIZE);
-    wait_overflow(f);
+    start_in_part(f);
     qvtd_set_pasid_entry(f->v, f->dir, QVTD_SVM_PASID, &gone);
     qvtd_inv_all(f->v);
     g_assert(!qsvm_wait(&f->svm));
@@ -624,16 +635,12 @@ static void test_fault_in_a_group(void)
     while (qvtd_pop_fault(f->v, &fault)) {
         g_assert_cmphex(fault.sid, ==, f->sid);
     }
-    qvtd_writeq(f->v, QVTD_PQH_REG, 0);
-    qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
-    while (qvtd_pop_page_req(f->v, &req)) {
-        g_assert(!req.last);
-    }
+    drop_part(f);
 
     qvtd_svm_set_entry(f, 0);
-    qsvm_start_write(&f->svm, IOVA, SIZE);
+    qsvm_start_write(&f->svm, IOVA, GROUP);
     g_assert(serve_all(f));
-    g_assert(all_written(f, SIZE));
+    g_assert(all_written(f, GROUP));
     qvtd_svm_stop(f);
 }
 

@@ -1039,6 +1039,14 @@ static void test_all_indices(void)
 
 /* A full queue */
 
+/* Until there is room only two requests of its group are sent. */
+static void op_start_in_part(Op *op)
+{
+    fake.room = 2;
+    op_start(op);
+    settle();
+}
+
 static void test_no_room_at_first(void)
 {
     Op op = op_new(false, 0, 0, 2 * PAGE);
@@ -1060,9 +1068,7 @@ static void test_no_room_in_a_group(void)
 {
     Op op = op_new(false, 0, 0, 3 * PAGE);
 
-    fake.room = 2;
-    op_start(&op);
-    settle();
+    op_start_in_part(&op);
     fake.room = 1000;
     wait_queue(3);
     g_assert_false(guest_request(1)->lpig);
@@ -1078,9 +1084,7 @@ static void test_close_completes_the_group(void)
 {
     Op op = op_new(false, 0, 0, 10 * PAGE);
 
-    fake.room = 2;
-    op_start(&op);
-    settle();
+    op_start_in_part(&op);
     g_clear_pointer(&context, pci_svm_dma_close);
     g_assert_null(fake.iotlb);
     fake.room = 1000;
@@ -1113,9 +1117,7 @@ static void test_disabled_in_a_group(void)
 {
     Op op = op_new(false, 0, 0, 3 * PAGE);
 
-    fake.room = 2;
-    op_start(&op);
-    settle();
+    op_start_in_part(&op);
     fake.dev.is_master = false;
     guest_change_state();
     expect_abandoned(&op);
@@ -1125,9 +1127,7 @@ static void test_fault_in_a_group(void)
 {
     Op op = op_new(false, 0, 0, 3 * PAGE);
 
-    fake.room = 2;
-    op_start(&op);
-    settle();
+    op_start_in_part(&op);
     fake.request_errno = -EFAULT;
     expect_abandoned(&op);
 }
@@ -1136,9 +1136,7 @@ static void test_free_abandons_the_group(void)
 {
     Op op = op_new(false, 0, 0, 10 * PAGE);
 
-    fake.room = 2;
-    op_start(&op);
-    settle();
+    op_start_in_part(&op);
     g_clear_pointer(&context, pci_svm_dma_close);
     g_clear_pointer(&engine, pci_svm_dma_free);
     g_assert_null(fake.pri_notifier);
