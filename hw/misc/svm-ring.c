@@ -486,9 +486,8 @@ static bool coroutine_fn svm_task_complete(SVMTask *t)
                             t->index, t->status, t->done, t->err.addr,
                             t->value);
     svm_record_encode(&record);
-    if (pci_svm_dma_co_walk(ring->ctx, addr, SVM_REC_SIZE, true, 0,
-                            svm_record_piece, &record, &err)) {
-        qatomic_set(&ring->head, t->index);
+    if (pci_svm_dma_co_walk(ring->ctx, addr, SVM_REC_SIZE, true,
+                            PCI_SVM_DMA_RAM, svm_record_piece, &record, &err)) {
         svm_ring_fail(ring, SVM_ERROR_RECORD, &err);
         return false;
     }

@@ -333,7 +333,9 @@ static int coroutine_fn op_access_mmio(SVMDMAOp *op)
         pci_atc_is_current(e->atc, op->ctx->pasid, &op->entry, op->ticket)) {
         trace_pci_svm_dma_mmio(pci_svm_name(e->dev), op->ctx->pasid, op->addr,
                                op->translated, len, op->is_write);
-        ret = op_access_bounce(op, len);
+        ret = op->job->flags & PCI_SVM_DMA_RAM
+              ? svm_dma_op_fail(op, PCI_SVM_DMA_BUS_ERROR)
+              : op_access_bounce(op, len);
         done = !ret;
     }
     aio_co_reschedule_self(op->home);

@@ -793,6 +793,20 @@ static void test_bus_error(void)
     op_join_with(&op, PCI_SVM_DMA_BUS_ERROR, -EIO, op.addr + PAGE);
 }
 
+static void test_ram_only(void)
+{
+    Op op = op_new(true, 0, 0, 2 * PAGE);
+
+    guest_map(0, 0, IOMMU_RW);
+    guest_map(1, MMIO_BASE, IOMMU_RW);
+    memset(buffer, 0x5a, sizeof(buffer));
+    op.flags = PCI_SVM_DMA_RAM;
+    op_start(&op);
+    op_join_with(&op, PCI_SVM_DMA_BUS_ERROR, -EIO, op.addr + PAGE);
+    g_assert_cmphex(fake.ram[0], ==, 0x5a);
+    g_assert_cmphex(fake.mmio[0], ==, 0);
+}
+
 /* Page requests */
 
 static void test_page_request(void)
@@ -2549,6 +2563,7 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/translate/invalidation-drops", test_invalidation_drops },
     { "/pci-svm-dma/translate/function-stops", test_function_stops },
     { "/pci-svm-dma/mmio/access", test_mmio },
+    { "/pci-svm-dma/mmio/RAM-is-wanted", test_ram_only },
     { "/pci-svm-dma/mmio/bus-error", test_bus_error },
     { "/pci-svm-dma/mmio/thread", test_mmio_in_a_thread },
     { "/pci-svm-dma/mmio/revoked-meanwhile", test_mmio_revoked_meanwhile },

@@ -79,10 +79,13 @@ typedef struct PCISVMDMARequest PCISVMDMARequest;
  *
  * @PCI_SVM_DMA_PRIV: requests are privileged
  * @PCI_SVM_DMA_EXEC: execute permission is needed too
+ * @PCI_SVM_DMA_RAM: other memory is %PCI_SVM_DMA_BUS_ERROR. So what the
+ *     device's function has seen is accessed: nothing fails after it.
  */
 typedef enum PCISVMDMAFlags {
     PCI_SVM_DMA_PRIV = 1,
     PCI_SVM_DMA_EXEC = 2,
+    PCI_SVM_DMA_RAM = 4,
 } PCISVMDMAFlags;
 
 /**
@@ -101,8 +104,8 @@ typedef enum PCISVMDMAFlags {
  *     or the guest's tables do not let it send requests. -EPERM
  * @PCI_SVM_DMA_CANCELLED: the operation was cancelled, by itself, with its
  *     context or with its PASID; or the context was closed. -ECANCELED
- * @PCI_SVM_DMA_BUS_ERROR: the translated address cannot be accessed, or is to
- *     be mapped and is no RAM. -EIO
+ * @PCI_SVM_DMA_BUS_ERROR: the translated address cannot be accessed, or is no
+ *     RAM and is to be mapped or accessed with %PCI_SVM_DMA_RAM. -EIO
  * @PCI_SVM_DMA_STOPPED: the device's function returned an error, which is the
  *     operation's result
  * @PCI_SVM_DMA_TIMEOUT: the OS did not answer in time, see
