@@ -85,6 +85,16 @@ typedef struct SVMRing SVMRing;
 typedef void (SVMRingNotify)(SVMRing *ring, void *opaque);
 
 /**
+ * typedef SVMRingEnded - a ring that was closed has ended
+ * @opaque: user data
+ *
+ * It has no coroutine any more.
+ *
+ * Context: BQL; the main loop, or svm_ring_close().
+ */
+typedef void (SVMRingEnded)(void *opaque);
+
+/**
  * struct SVMRingConfig - what a ring is opened with
  * @dev: the function; it lives as long as the ring
  * @dma: its engine
@@ -97,7 +107,8 @@ typedef void (SVMRingNotify)(SVMRing *ring, void *opaque);
  * @head: next descriptor
  * @failed: the one before did not complete with SVM_CPL_OK
  * @notify: called in the main loop
- * @opaque: for @notify
+ * @ended: called once, when nothing is left of the ring
+ * @opaque: for @notify and @ended
  */
 typedef struct SVMRingConfig {
     PCIDevice *dev;
@@ -111,6 +122,7 @@ typedef struct SVMRingConfig {
     uint32_t head;
     bool failed;
     SVMRingNotify *notify;
+    SVMRingEnded *ended;
     void *opaque;
 } SVMRingConfig;
 
@@ -130,7 +142,8 @@ SVMRing *svm_ring_open(const SVMRingConfig *config);
  * @head: set to the first descriptor without record
  * @failed: set to whether the one before did not complete with SVM_CPL_OK
  *
- * When it returns no memory is accessed on behalf of the ring.
+ * When it returns no memory is accessed on behalf of the ring. A coroutine ends
+ * later, when its thread has time for it.
  *
  * Returns: whether an interrupt is pending.
  *
@@ -212,6 +225,10 @@ typedef struct SVMQueues SVMQueues;
  *
  * Its registers; @head and @failed as long as there is no ring. All belongs to
  * the BQL.
+ *
+ * A ring runs only when those before it have ended, so that there is one
+ * coroutine whatever the guest does while the thread is busy: @closing counts
+ * them.
  */
 typedef struct SVMQueue {
     SVMQueues *queues;
@@ -230,6 +247,7 @@ typedef struct SVMQueue {
     bool failed;
 
     SVMRing *ring;              /* NULL also while the machine is stopped */
+    unsigned closing;           /* rings that were closed; outlives a reset */
 } SVMQueue;
 
 /**

@@ -49,7 +49,11 @@ static bool svm_queue_stop(SVMQueue *q)
 {
     SVMRing *ring = g_steal_pointer(&q->ring);
 
-    return ring && svm_ring_close(ring, &q->head, &q->failed);
+    if (!ring) {
+        return false;
+    }
+    q->closing++;
+    return svm_ring_close(ring, &q->head, &q->failed);
 }
 
 static void svm_queue_disable(SVMQueue *q)
@@ -88,7 +92,7 @@ static void svm_queue_settle(SVMQueue *q)
         }
         /* fall through */
     case SVM_STATE_RUNNING:
-        if (q->ring) {
+        if (q->ring && !q->closing) {
             svm_ring_run(q->ring, q->tail);
         }
         break;
@@ -118,6 +122,16 @@ static void svm_queue_ring_notify(SVMRing *ring, void *opaque)
     }
 }
 
+static void svm_queue_ring_ended(void *opaque)
+{
+    SVMQueue *q = opaque;
+
+    q->closing--;
+    if (q->ring) {
+        svm_queue_settle(q);
+    }
+}
+
 static AioContext *svm_queue_aio_context(const SVMQueue *q)
 {
     SVMQueues *queues = q->queues;
@@ -140,6 +154,7 @@ static void svm_queue_open(SVMQueue *q)
         .head = q->head,
         .failed = q->failed,
         .notify = svm_queue_ring_notify,
+        .ended = svm_queue_ring_ended,
         .opaque = q,
     };
 
@@ -554,6 +569,7 @@ static void svm_queue_reset(SVMQueue *q, SVMQueues *queues, unsigned index)
     svm_queue_stop(q);
     *q = (SVMQueue) {
         .queues = queues, .index = index, .pasid = SVM_PASID_NONE,
+        .closing = q->closing,
     };
 }
 

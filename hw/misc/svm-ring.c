@@ -20,12 +20,14 @@
 #include "qemu/lockable.h"
 #include "qemu/main-loop.h"
 #include "qemu/thread.h"
+#include "qemu/units.h"
 #include "block/aio.h"
 #include "svm-internal.h"
 #include "trace.h"
 
-/* Steps of a coroutine after which others in its AioContext run */
+/* Steps of a coroutine, or bytes, after which others in its AioContext run */
 #define SVM_RING_BURST 16
+#define SVM_RING_BURST_BYTES (1 * MiB)
 
 /* Bytes that copy and compare work on at once */
 #define SVM_RING_BUFFER PCI_SVM_DMA_PIECE_MAX
@@ -39,7 +41,8 @@ struct SVMRing {
     uint32_t head;              /* atomic */
     bool failed;
     uint8_t *buffer;
-    unsigned steps;
+    unsigned steps;             /* since others were let run */
+    uint64_t bytes;             /* likewise */
     uint32_t error;
     uint64_t error_addr;
 
@@ -92,10 +95,14 @@ static const uint16_t svm_status[] = {
 /* Let others run now and then: each operation of pci_svm_dma may be short. */
 static void coroutine_fn svm_ring_co_rest(SVMRing *ring)
 {
-    if (++ring->steps % SVM_RING_BURST == 0) {
-        aio_co_schedule(ring->config.aio, qemu_coroutine_self());
-        qemu_coroutine_yield();
+    ring->steps++;
+    if (ring->steps < SVM_RING_BURST && ring->bytes < SVM_RING_BURST_BYTES) {
+        return;
     }
+    ring->steps = 0;
+    ring->bytes = 0;
+    aio_co_schedule(ring->config.aio, qemu_coroutine_self());
+    qemu_coroutine_yield();
 }
 
 /*
@@ -510,6 +517,7 @@ static bool coroutine_fn svm_ring_co_step(SVMRing *ring)
         return false;
     }
     svm_task_execute(&task, desc);
+    ring->bytes += task.done;
     return svm_task_complete(&task);
 }
 
@@ -521,6 +529,7 @@ static void svm_ring_free(void *opaque)
 {
     SVMRing *ring = opaque;
 
+    ring->config.ended(ring->config.opaque);
     pci_svm_dma_unref(ring->ctx);
     qemu_mutex_destroy(&ring->lock);
     object_unref(ring->config.dev);
@@ -528,10 +537,15 @@ static void svm_ring_free(void *opaque)
     g_free(ring);
 }
 
+static bool svm_ring_put(SVMRing *ring)
+{
+    return qatomic_fetch_dec(&ring->refs) == 1;
+}
+
 /* The function may end with the ring, which only the main loop may do. */
 static void svm_ring_unref(SVMRing *ring)
 {
-    if (qatomic_fetch_dec(&ring->refs) == 1) {
+    if (svm_ring_put(ring)) {
         aio_bh_schedule_oneshot(qemu_get_aio_context(), svm_ring_free, ring);
     }
 }
@@ -608,7 +622,10 @@ bool svm_ring_close(SVMRing *ring, uint32_t *head, bool *failed)
     *head = qatomic_read(&ring->head);
     *failed = ring->failed;
     interrupt = svm_ring_take_interrupt(ring);
-    svm_ring_unref(ring);
+    /* Whoever closes it has the function as well. */
+    if (svm_ring_put(ring)) {
+        svm_ring_free(ring);
+    }
     return interrupt;
 }
 

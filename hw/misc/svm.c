@@ -9,7 +9,8 @@
  * Registers, state and interrupts belong to the BQL. A command runs as a job,
  * a coroutine in an IOThread; a job never takes the BQL and reports its end
  * through a bottom half of the main loop. The device forgets a job that it
- * stops: what the bottom half of a forgotten job says is ignored.
+ * stops: what the bottom half of a forgotten job says is ignored, but that it
+ * has ended. There is one at most, for which the next command waits.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -94,6 +95,7 @@ struct SVMState {
     PCISVMDMA *dma;
     PCISVMDMAContext *ctx;      /* open for @pasid, or NULL */
     SVMJob *job;                /* NULL also while the machine is stopped */
+    bool leaving;               /* a forgotten job has not ended */
 
     SVMQueues queues;
 };
@@ -210,21 +212,7 @@ static bool svm_command_check(const SVMCommand *cmd, uint8_t crc)
     return cmd->code == SVM_CMD_WRITE || cmd->crc == crc;
 }
 
-static void svm_job_done(void *opaque)
-{
-    SVMJob *job = opaque;
-    SVMState *s = job->s;
-
-    trace_svm_job_done(pci_svm_name(&s->parent_obj), job->ret, job->done,
-                       job->crc, s->job == job);
-    if (s->job == job) {
-        s->job = NULL;
-        svm_command_end(s, !job->ret && svm_command_check(&job->cmd, job->crc));
-    }
-    pci_svm_dma_unref(job->ctx);
-    g_free(job);
-    object_unref(s);
-}
+static void svm_job_done(void *opaque);
 
 static void coroutine_fn svm_job_co_entry(void *opaque)
 {
@@ -242,8 +230,12 @@ static AioContext *svm_aio_context(SVMState *s)
 
 static void svm_job_start(SVMState *s)
 {
-    SVMJob *job = g_new(SVMJob, 1);
+    SVMJob *job;
 
+    if (s->leaving) {
+        return;
+    }
+    job = g_new(SVMJob, 1);
     *job = (SVMJob) {
         .s = s,
         .ctx = pci_svm_dma_ref(s->ctx),
@@ -256,9 +248,37 @@ static void svm_job_start(SVMState *s)
                  qemu_coroutine_create(svm_job_co_entry, job));
 }
 
+static void svm_job_forgotten_done(SVMState *s)
+{
+    s->leaving = false;
+    /* Without a context there is none, or the machine is stopped. */
+    if (s->busy && s->ctx) {
+        svm_job_start(s);
+    }
+}
+
+static void svm_job_done(void *opaque)
+{
+    SVMJob *job = opaque;
+    SVMState *s = job->s;
+
+    trace_svm_job_done(pci_svm_name(&s->parent_obj), job->ret, job->done,
+                       job->crc, s->job == job);
+    if (s->job == job) {
+        s->job = NULL;
+        svm_command_end(s, !job->ret && svm_command_check(&job->cmd, job->crc));
+    } else {
+        svm_job_forgotten_done(s);
+    }
+    pci_svm_dma_unref(job->ctx);
+    g_free(job);
+    object_unref(s);
+}
+
 /* When this has returned the device accesses no memory. */
 static void svm_job_stop(SVMState *s)
 {
+    s->leaving = s->leaving || s->job;
     s->job = NULL;
     g_clear_pointer(&s->ctx, pci_svm_dma_close);
 }

@@ -22,6 +22,17 @@
 #define SIZE        8
 #define PATTERN     0x8877665544332211ULL
 
+/* Queues, beside the first one, that keep its thread busy; in how long steps */
+#define BUSY_QUEUES 32
+#define BUSY_SIZE   64
+#define BUSY_IOVA   0x7f2000000000ULL
+#define BUSY_PAGE   (2 * MiB)
+#define BUSY_LEN    (BUSY_PAGE - 128 * KiB)
+
+/* How often work is begun and ended, and what memory that may take */
+#define PILE_ROUNDS 500
+#define PILE_MAX    (100 * MiB)
+
 #define ENDPOINT    "-device svm,addr=4"
 
 /* Two threads for the queues, one for commands */
@@ -595,6 +606,190 @@ static void test_parallel(void)
 }
 
 /*
+ * A thread that is busy
+ */
+
+static void map_busy_page(Machine *m)
+{
+    qvtd_fs_map(m->f->v, m->f->table, BUSY_IOVA,
+                qvtd_alloc(m->f->v, BUSY_PAGE, BUSY_PAGE), 2, QVTD_FS_USER_RW);
+}
+
+/* Each descriptor takes some milliseconds, and is one step. */
+static void make_busy(Machine *m, QSVMQueue *q, unsigned int n)
+{
+    qsvm_queue_init(q, m->f, m->bar, n, PASID, m->f->table, BUSY_SIZE);
+    enable(q);
+    for (int i = 0; i < BUSY_SIZE - 1; i++) {
+        qsvm_queue_push(q, &(QSVMDesc) {
+            .op = SVM_OP_CRC, .src = BUSY_IOVA, .len = BUSY_LEN,
+        });
+    }
+    qsvm_queue_kick(q);
+}
+
+static void start_busy(Machine *m)
+{
+    QSVMQueue q;
+
+    start(m);
+    map_busy_page(m);
+    for (int n = 1; n <= BUSY_QUEUES; n++) {
+        make_busy(m, &q, n);
+    }
+}
+
+/* Of QEMU: a coroutine takes 1 MiB, whether it uses it or not. */
+static uint64_t address_space(Machine *m)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/statm",
+                                            qtest_pid(m->f->qts));
+    g_autofree char *statm = NULL;
+    unsigned long pages;
+
+    g_assert(g_file_get_contents(path, &statm, NULL, NULL));
+    g_assert_cmpint(sscanf(statm, "%lu", &pages), ==, 1);
+    return (uint64_t)pages * qemu_real_host_page_size();
+}
+
+static void abort_and_enable(Machine *m)
+{
+    qsvm_queue_control(&m->q, SVM_CTRL_ABORT);
+    m->q.tail = qsvm_queue_readl(&m->q, SVM_Q_HEAD);
+    enable(&m->q);
+}
+
+static void end_command(Machine *m)
+{
+    qsvm_writeq(&m->f->svm, SVM_REG_CMD, SVM_CMD_WRITE);
+    qsvm_set_pasid(&m->f->svm, PASID);
+}
+
+static void expect_no_pile(Machine *m, void (*begin_and_end)(Machine *m))
+{
+    uint64_t before = address_space(m);
+
+    for (int i = 0; i < PILE_ROUNDS; i++) {
+        begin_and_end(m);
+    }
+    g_test_message("%" PRIu64 " MiB, then %" PRIu64 " MiB", before / MiB,
+                   address_space(m) / MiB);
+    g_assert_cmpuint(address_space(m), <, before + PILE_MAX);
+}
+
+static void submit_and_abort(Machine *m)
+{
+    qsvm_queue_submit(&m->q, &(QSVMDesc) { });
+    abort_and_enable(m);
+}
+
+/* However often; and what is submitted then is executed. */
+static void test_aborted_descriptors(void)
+{
+    Machine m;
+
+#ifndef CONFIG_LINUX
+    g_test_skip("no /proc");
+    return;
+#endif
+    start_busy(&m);
+    expect_no_pile(&m, submit_and_abort);
+    expect_works(&m.q);
+    stop(&m);
+}
+
+static void test_ended_commands(void)
+{
+    Machine m;
+
+#ifndef CONFIG_LINUX
+    g_test_skip("no /proc");
+    return;
+#endif
+    start_busy(&m);
+    qvtd_svm_map(m.f, IOVA, QVTD_FS_USER_RW);
+    qsvm_writeq(&m.f->svm, SVM_REG_ADDR, IOVA);
+    qsvm_writeq(&m.f->svm, SVM_REG_SIZE, PAGE);
+    expect_no_pile(&m, end_command);
+    g_assert(!qsvm_wait(&m.f->svm));
+    g_assert(qsvm_write(&m.f->svm, IOVA, PAGE));
+    stop(&m);
+}
+
+/* A queue that waits for the end of what was aborted goes with a reset */
+static void test_reset_after_abort(void)
+{
+    Machine m;
+
+    start_busy(&m);
+    submit_and_abort(&m);
+    qsvm_queue_submit(&m.q, &(QSVMDesc) { });
+    qsvm_function_reset(&m.f->svm);
+    qvtd_svm_set_up_function(m.f);
+    m.bar = m.q.bar = qsvm_map_queues(m.f);
+    m.q.tail = 0;
+    qsvm_queue_configure(&m.q);
+    enable(&m.q);
+    expect_works(&m.q);
+    stop(&m);
+}
+
+static void test_stop_after_abort(void)
+{
+    uint32_t index;
+    Machine m;
+
+    start_busy(&m);
+    submit_and_abort(&m);
+    index = qsvm_queue_submit(&m.q, &(QSVMDesc) { });
+    qtest_qmp_assert_success(m.f->qts, "{ 'execute': 'stop' }");
+    qtest_qmp_assert_success(m.f->qts, "{ 'execute': 'cont' }");
+    qsvm_queue_wait(&m.q, index);
+    stop(&m);
+}
+
+/* What records of a busy queue there were: copied by another one */
+static unsigned int count_records(Machine *m, uint64_t copy)
+{
+    unsigned int n = 0;
+
+    while (qtest_readl(m->f->qts, copy + n * SVM_REC_SIZE + SVM_REC_SEQ) ==
+           n + 1) {
+        n++;
+    }
+    return n;
+}
+
+/* Long descriptors of one are no burst that others of the thread wait for. */
+static void test_turns(void)
+{
+    const unsigned int bytes = BUSY_SIZE * SVM_REC_SIZE;
+    uint64_t copies[BUSY_SIZE / 2];
+    QSVMQueue busy, other;
+    Machine m;
+
+    start(&m);
+    map_busy_page(&m);
+    qsvm_queue_init(&other, m.f, m.bar, 2, PASID, m.f->table, BUSY_SIZE);
+    enable(&other);
+    for (int i = 0; i < ARRAY_SIZE(copies); i++) {
+        copies[i] = qsvm_queue_map(&other, IOVA + i * PAGE);
+        qsvm_queue_push(&other, &(QSVMDesc) {
+            .op = SVM_OP_COPY, .src = QSVM_RECORD_IOVA(1),
+            .dst = IOVA + i * PAGE, .len = bytes,
+        });
+    }
+    make_busy(&m, &busy, 1);
+    qsvm_queue_kick(&other);
+    qsvm_queue_wait(&other, ARRAY_SIZE(copies) - 1);
+    for (int i = 1; i < ARRAY_SIZE(copies); i++) {
+        g_assert_cmpuint(count_records(&m, copies[i]), <=,
+                         count_records(&m, copies[i - 1]) + 4);
+    }
+    stop(&m);
+}
+
+/*
  * What happens from outside
  */
 
@@ -1134,6 +1329,13 @@ static const Test tests[] = {
     { "/svm/queue/many/in-a-given-thread", test_one_thread },
     { "/svm/queue/many/a-thread-that-does-not-exist", test_unknown_thread },
     { "/svm/queue/many/one-that-waits-does-not-stop-others", test_parallel },
+    { "/svm/queue/busy/aborted-descriptors-do-not-pile-up",
+      test_aborted_descriptors },
+    { "/svm/queue/busy/ended-commands-do-not-pile-up", test_ended_commands },
+    { "/svm/queue/busy/a-reset-after-an-abort", test_reset_after_abort },
+    { "/svm/queue/busy/the-machine-stops-after-an-abort",
+      test_stop_after_abort },
+    { "/svm/queue/busy/long-descriptors-take-turns-with-others", test_turns },
     { "/svm/queue/event/invalidations-while-it-works", test_invalidation },
     { "/svm/queue/event/function-level-reset", test_function_reset },
     { "/svm/queue/event/bus-mastering-is-disabled", test_not_master },
