@@ -252,6 +252,7 @@ typedef struct SVMQueue {
 
 /**
  * struct SVMQueues - the queues of a function
+ * @dma: its engine; NULL when the function is gone
  * @iothreads: names of the IOThreads, a property
  * @iothread_count: their number
  */
@@ -300,9 +301,17 @@ void svm_queues_start(SVMQueues *queues);
  * svm_queues_stop: access no memory from now on
  * @queues: the queues; their states and registers stay as they are
  *
- * Context: BQL; the machine is stopped, or the function is unrealized.
+ * Context: BQL; the machine is stopped.
  */
 void svm_queues_stop(SVMQueues *queues);
+
+/**
+ * svm_queues_exit: svm_queues_stop() for good
+ * @queues: the queues; an access to a register that is late has no effect
+ *
+ * Context: BQL, when the function is unrealized.
+ */
+void svm_queues_exit(SVMQueues *queues);
 
 /**
  * svm_queues_reset: disable all queues, and clear their registers

@@ -502,9 +502,13 @@ static bool svm_queue_reg_write(const SVMQueueReg *r, uint64_t val)
 
 static uint64_t svm_queue_mmio_read(void *opaque, hwaddr addr, unsigned size)
 {
-    SVMQueueReg r = svm_queue_decode(opaque, addr);
+    SVMQueues *queues = opaque;
+    SVMQueueReg r = svm_queue_decode(queues, addr);
     uint64_t val = 0;
 
+    if (!queues->dma) {
+        return UINT64_MAX;
+    }
     if (size != r.size || !svm_queue_reg_read(&r, &val)) {
         qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid read of %u bytes at 0x%"
                       HWADDR_PRIx " of the queues\n", size, addr);
@@ -515,8 +519,12 @@ static uint64_t svm_queue_mmio_read(void *opaque, hwaddr addr, unsigned size)
 static void svm_queue_mmio_write(void *opaque, hwaddr addr, uint64_t val,
                                  unsigned size)
 {
-    SVMQueueReg r = svm_queue_decode(opaque, addr);
+    SVMQueues *queues = opaque;
+    SVMQueueReg r = svm_queue_decode(queues, addr);
 
+    if (!queues->dma) {
+        return;
+    }
     if (size != r.size || !svm_queue_reg_write(&r, val)) {
         qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid write of %u bytes, 0x%"
                       PRIx64 ", at 0x%" HWADDR_PRIx " of the queues\n", size,
@@ -562,6 +570,12 @@ void svm_queues_stop(SVMQueues *queues)
             svm_queue_notify(q);
         }
     }
+}
+
+void svm_queues_exit(SVMQueues *queues)
+{
+    svm_queues_stop(queues);
+    queues->dma = NULL;
 }
 
 static void svm_queue_reset(SVMQueue *q, SVMQueues *queues, unsigned index)

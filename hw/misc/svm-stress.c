@@ -90,6 +90,7 @@ struct SVMStress {
     IOThread *iothread[STRESS_THREADS];
     QemuThread guest;
     bool has_guest;
+    bool gone;                  /* what has waited for the BQL comes late */
     bool stop;                  /* atomic, as are those that follow */
     bool is_open;
     unsigned running;
@@ -787,6 +788,9 @@ static uint64_t stress_mmio_read(void *opaque, hwaddr addr, unsigned size)
     SVMStress *s = opaque;
     hwaddr reason = (addr - SVM_STRESS_REASON(0)) / sizeof(uint64_t);
 
+    if (s->gone) {
+        return UINT64_MAX;
+    }
     if (addr < SVM_STRESS_RUNNING) {
         return s->oracle ? stress_read_pending(s, addr) : stress_reg(s, addr);
     }
@@ -801,6 +805,9 @@ static void stress_mmio_write(void *opaque, hwaddr addr, uint64_t val,
 {
     SVMStress *s = opaque;
 
+    if (s->gone) {
+        return;
+    }
     if (addr == SVM_STRESS_CMD) {
         stress_command(s, val);
     } else if (s->oracle && stress_write_pending(s, addr, val)) {
@@ -853,6 +860,7 @@ static void stress_realize(PCIDevice *dev, Error **errp)
     pcie_ats_set_global_invalidate(dev);
     pcie_pri_init(dev, SVM_STRESS_CAP_PRI, SVM_STRESS_PRI_CAPACITY, true);
     qemu_mutex_init(&s->lock);
+    s->gone = false;
     s->pri.notify = stress_responded;
     s->atc = pci_atc_new(SVM_STRESS_PROCESSES * SVM_STRESS_UNITS);
     s->dma = pci_svm_dma_new(dev, 0);
@@ -865,6 +873,7 @@ static void stress_exit(PCIDevice *dev)
 {
     SVMStress *s = SVM_STRESS(dev);
 
+    s->gone = true;
     qatomic_set(&s->stop, true);
     stress_close(s);
     AIO_WAIT_WHILE_UNLOCKED(NULL, qatomic_read(&s->running));

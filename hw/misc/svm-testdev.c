@@ -376,11 +376,20 @@ static uint64_t svm_testdev_read_result(SVMTestdev *s, hwaddr offset)
     }
 }
 
+/* An access that has waited for the BQL comes late. */
+static bool svm_testdev_is_gone(const SVMTestdev *s)
+{
+    return !s->timer;
+}
+
 static uint64_t svm_testdev_read(void *opaque, hwaddr addr, unsigned size)
 {
     SVMTestdev *s = opaque;
     SVMTestdevSlot *slot = svm_testdev_slot(s);
 
+    if (svm_testdev_is_gone(s)) {
+        return UINT64_MAX;
+    }
     switch (addr) {
     case SVM_TESTDEV_STATE:
         return svm_testdev_state(s);
@@ -416,6 +425,9 @@ static void svm_testdev_write(void *opaque, hwaddr addr, uint64_t val,
 {
     SVMTestdev *s = opaque;
 
+    if (svm_testdev_is_gone(s)) {
+        return;
+    }
     if (addr == SVM_TESTDEV_CALL) {
         svm_testdev_call_write(s, val);
     } else if (addr < SVM_TESTDEV_STATE) {

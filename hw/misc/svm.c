@@ -467,10 +467,19 @@ static bool svm_reg_write(SVMState *s, hwaddr addr, uint64_t val)
     }
 }
 
+/* A CPU that has found the region may wait for the BQL during an unplug. */
+static bool svm_is_gone(const SVMState *s)
+{
+    return !s->dma;
+}
+
 static uint64_t svm_mmio_read(void *opaque, hwaddr addr, unsigned size)
 {
     uint64_t val = 0;
 
+    if (svm_is_gone(opaque)) {
+        return UINT64_MAX;
+    }
     if (size != svm_reg_size(addr) || addr % size ||
         !svm_reg_read(opaque, addr, &val)) {
         qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid read of %u bytes at 0x%"
@@ -482,6 +491,9 @@ static uint64_t svm_mmio_read(void *opaque, hwaddr addr, unsigned size)
 static void svm_mmio_write(void *opaque, hwaddr addr, uint64_t val,
                            unsigned size)
 {
+    if (svm_is_gone(opaque)) {
+        return;
+    }
     if (size != svm_reg_size(addr) || addr % size ||
         !svm_reg_write(opaque, addr, val)) {
         qemu_log_mask(LOG_GUEST_ERROR, "svm: invalid write of %u bytes at 0x%"
@@ -614,6 +626,7 @@ static void svm_realize(PCIDevice *dev, Error **errp)
     if (!svm_init_iothread(s, errp) ||
         !svm_queues_init(&s->queues, dev, s->dma,
                          s->iothread ?: s->own_iothread, errp)) {
+        svm_queues_exit(&s->queues);
         g_clear_pointer(&s->dma, pci_svm_dma_free);
         svm_exit_interrupts(s);
         return;
@@ -629,7 +642,7 @@ static void svm_exit(PCIDevice *dev)
 
     qemu_del_vm_change_state_handler(s->vm_change);
     svm_job_stop(s);
-    svm_queues_stop(&s->queues);
+    svm_queues_exit(&s->queues);
     g_clear_pointer(&s->dma, pci_svm_dma_free);
     svm_exit_interrupts(s);
 }

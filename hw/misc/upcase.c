@@ -41,14 +41,14 @@ static void coroutine_fn upcase_co_run(void *opaque)
 /* Step 3: its registers */
 static uint64_t upcase_read(void *opaque, hwaddr addr, unsigned size)
 {
-    return UPCASE(opaque)->status;
+    return UPCASE(opaque)->dma ? UPCASE(opaque)->status : UINT64_MAX;
 }
 
 static void upcase_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
 {
     UpcaseState *s = opaque;
 
-    if (addr == REG_PROCESS) {
+    if (addr == REG_PROCESS && s->dma) {
         g_clear_pointer(&s->ctx, pci_svm_dma_close);
         s->ctx = pci_svm_dma_open(s->dma, MIN(val, 1 << 20), NULL);
         s->status = s->ctx ? STATUS_DONE : STATUS_FAILED;
@@ -91,7 +91,7 @@ static void upcase_realize(PCIDevice *dev, Error **errp)
 static void upcase_exit(PCIDevice *dev)
 {
     upcase_reset(OBJECT(dev), RESET_TYPE_COLD);
-    pci_svm_dma_free(UPCASE(dev)->dma);
+    g_clear_pointer(&UPCASE(dev)->dma, pci_svm_dma_free);
 }
 
 /* Step 5: its type */

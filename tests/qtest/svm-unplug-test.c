@@ -1,5 +1,6 @@
 /*
- * QTest testcase for SVM: devices that go while they use PASID, ATS and PRI
+ * QTest testcase for SVM: devices that go while they use PASID, ATS and PRI, or
+ * while somebody uses their registers
  *
  * PCIe r6.0, 6.7.
  *
@@ -7,12 +8,17 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/bswap.h"
 #include "qemu/units.h"
+#include "hw/misc/svm-stress.h"
 #include "hw/pci/pci_regs.h"
 #include "libqos/pci-pc.h"
 #include "libqos/svm-testdev.h"
+#include "libqos/virtio-pci.h"
 #include "qobject/qdict.h"
 #include "qobject/qnum.h"
+#include "standard-headers/linux/virtio_blk.h"
+#include "standard-headers/linux/virtio_ring.h"
 
 #define PAGE        (4 * KiB)
 #define IOVA        0x7f1234560000ULL
@@ -56,14 +62,19 @@ static void remove_orderly(QVTDSVM *f, const char *id)
     agree(f, id);
 }
 
-/* Nobody was asked */
-static void remove_by_surprise(QVTDSVM *f, const char *id)
+static void pull_out(QTestState *qts, const char *id)
 {
     g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
 
-    qtest_qmp_assert_success(f->qts, "{ 'execute': 'qom-set', 'arguments': {"
+    qtest_qmp_assert_success(qts, "{ 'execute': 'qom-set', 'arguments': {"
                              " 'path': %s, 'property': 'realized',"
                              " 'value': false } }", path);
+}
+
+/* Nobody was asked */
+static void remove_by_surprise(QVTDSVM *f, const char *id)
+{
+    pull_out(f->qts, id);
 }
 
 typedef struct Removal {
@@ -318,6 +329,192 @@ static void test_call(const void *data)
     qtestdev_stop(&t);
 }
 
+/*
+ * Accesses that come late. A block device's data is in registers: its IOThread,
+ * as a CPU does, finds them and waits for the BQL, which an unplug has.
+ */
+
+#define LATE_DATA       1024    /* bytes of a request */
+#define LATE_HEADER     16      /* bytes, and the status byte behind it */
+#define LATE_BUFFERS    120     /* of them, in registers */
+#define LATE_REQUESTS   255
+#define LATE_ROUNDS     4
+
+typedef struct Late {
+    const char *path;
+    const char *device;
+    unsigned int bar;
+    uint64_t reg;
+    unsigned int len;           /* of an access */
+    uint64_t val;               /* written again and again; 0: it is read */
+    uint64_t arg;               /* a register of the same size, or 0 */
+    uint64_t arg_val;           /* what it is set to before */
+} Late;
+
+static const Late lates[] = {
+    { "/svm/caps/a-late-read-of-counters-is-harmless", "svm", SVM_BAR,
+      SVM_STAT_ATS_REQUESTS, 8 },
+    { "/svm/caps/a-late-read-of-outstanding-requests-is-harmless", "svm",
+      SVM_BAR, SVM_REG_OUTSTANDING, 4 },
+    { "/svm/caps/a-late-command-is-harmless", "svm", SVM_BAR, SVM_REG_CMD, 8,
+      SVM_CMD_WRITE, SVM_REG_SIZE, PAGE },
+    { "/svm/caps/a-queue-that-is-enabled-late-is-harmless", "svm",
+      SVM_QUEUE_BAR, SVM_Q_REGS(0) + SVM_Q_CTRL, 4,
+      SVM_CTRL_ENABLE | (uint64_t)SVM_CTRL_ABORT << 32,
+      SVM_Q_REGS(0) + SVM_Q_SIZE, 1 },
+    { "/svm/caps/a-late-call-is-harmless", "svm-testdev", SVM_TESTDEV_BAR,
+      SVM_TESTDEV_CALL, 8, SVM_TESTDEV_OPEN, SVM_TESTDEV_DELAY, 1 },
+    { "/svm/caps/a-late-close-is-harmless", "svm-stress", SVM_STRESS_BAR,
+      SVM_STRESS_CMD, 8, SVM_STRESS_CLOSE },
+    { "/svm/caps/a-process-that-is-set-late-is-harmless", "upcase", 0, 0, 8,
+      QVTD_SVM_PASID },
+};
+
+typedef struct LateMachine {
+    QTestState *qts;
+    QPCIBus *bus;
+    QGuestAllocator alloc;
+    QVirtioPCIDevice *blk;
+    QVirtQueue *vq;
+    QPCIDevice *dev;
+    QPCIBar bar;
+} LateMachine;
+
+static void late_start_driver(LateMachine *m)
+{
+    QPCIAddress addr = { .devfn = QPCI_DEVFN(5, 0) };
+    QVirtioDevice *vdev;
+
+    m->blk = virtio_pci_new(m->bus, &addr);
+    vdev = &m->blk->vdev;
+    qvirtio_pci_device_enable(m->blk);
+    qvirtio_start_device(vdev);
+    qvirtio_set_features(vdev, qvirtio_get_features(vdev) &
+                         ~(QVIRTIO_F_BAD_FEATURE |
+                           1ULL << VIRTIO_RING_F_INDIRECT_DESC |
+                           1ULL << VIRTIO_RING_F_EVENT_IDX));
+    m->vq = qvirtqueue_setup(vdev, &m->alloc, 0);
+    qvirtio_set_driver_ok(vdev);
+}
+
+static void late_start(LateMachine *m, const Late *l, const char *disk)
+{
+    uint64_t arg_val = cpu_to_le64(l->arg_val);
+
+    m->qts = qtest_initf("-M q35 -device %s,id=late,addr=4 "
+                         "-object iothread,id=io "
+                         "-blockdev file,filename=%s,node-name=disk "
+                         "-device virtio-blk-pci,addr=5,drive=disk,iothread=io,"
+                         "iommu_platform=on,disable-legacy=on,"
+                         "x-max-bounce-buffer-size=1048576", l->device, disk);
+    m->bus = qpci_new_pc(m->qts, NULL);
+    alloc_init(&m->alloc, ALLOC_NO_FLAGS, 1 * MiB, 16 * MiB, PAGE);
+    late_start_driver(m);
+    m->dev = qpci_device_find(m->bus, QPCI_DEVFN(4, 0));
+    qpci_device_enable(m->dev);
+    m->bar = qpci_iomap(m->dev, l->bar, NULL);
+    if (l->arg) {
+        qpci_memwrite(m->dev, m->bar, l->arg, &arg_val, l->len);
+    }
+}
+
+static void late_stop(LateMachine *m)
+{
+    qvirtqueue_cleanup(m->blk->vdev.bus, m->vq, &m->alloc);
+    qvirtio_pci_device_disable(m->blk);
+    qvirtio_pci_destructor(&m->blk->obj);
+    g_free(m->blk);
+    g_free(m->dev);
+    alloc_destroy(&m->alloc);
+    qpci_free_pc(m->bus);
+    qtest_quit(m->qts);
+}
+
+/* Returns its first descriptor. */
+static uint32_t late_make_request(LateMachine *m, const Late *l)
+{
+    uint64_t req = guest_alloc(&m->alloc, PAGE), rest = req + LATE_DATA;
+    uint32_t head;
+
+    qtest_memset(m->qts, req, 0, LATE_HEADER);
+    qtest_writel(m->qts, req, l->val ? VIRTIO_BLK_T_IN : VIRTIO_BLK_T_OUT);
+    head = qvirtqueue_add(m->qts, m->vq, req, LATE_HEADER, false, true);
+    for (int i = 0; i < LATE_BUFFERS; i++) {
+        qvirtqueue_add(m->qts, m->vq, m->bar.addr + l->reg, l->len, l->val,
+                       true);
+    }
+    qvirtqueue_add(m->qts, m->vq, rest, LATE_DATA - LATE_BUFFERS * l->len,
+                   l->val, true);
+    qvirtqueue_add(m->qts, m->vq, req + LATE_HEADER, 1, true, false);
+    return head;
+}
+
+/* The same one many times */
+static void late_submit(LateMachine *m, uint32_t head)
+{
+    uint16_t ring[LATE_REQUESTS];
+
+    g_assert_cmpuint(m->vq->size, >, LATE_REQUESTS);
+    for (int i = 0; i < LATE_REQUESTS; i++) {
+        ring[i] = cpu_to_le16(head);
+    }
+    qtest_bufwrite(m->qts, m->vq->avail + 4, ring, sizeof(ring));
+    qtest_writew(m->qts, m->vq->avail + 2, LATE_REQUESTS - 1);
+    qvirtqueue_kick(m->qts, &m->blk->vdev, m->vq, head);
+}
+
+static void late_wait(LateMachine *m, unsigned int count)
+{
+    int64_t deadline = g_get_monotonic_time() + QSVM_TIMEOUT_US;
+
+    while (qtest_readw(m->qts, m->vq->used + 2) < count) {
+        g_assert_cmpint(g_get_monotonic_time(), <, deadline);
+    }
+}
+
+/* Data is read when a request begins, and written when it ends. */
+static void late_round(const Late *l, const char *disk)
+{
+    LateMachine m;
+
+    late_start(&m, l, disk);
+    late_submit(&m, late_make_request(&m, l));
+    late_wait(&m, l->val ? 1 : 0);
+    pull_out(m.qts, "late");
+    late_wait(&m, LATE_REQUESTS);
+    late_stop(&m);
+}
+
+static void late_make_disk(int fd, uint64_t val)
+{
+    uint64_t data[LATE_DATA / sizeof(uint64_t)];
+
+    for (int i = 0; i < ARRAY_SIZE(data); i++) {
+        data[i] = cpu_to_le64(val);
+    }
+    g_assert_cmpint(write(fd, data, sizeof(data)), ==, sizeof(data));
+    close(fd);
+}
+
+static void test_late(const void *data)
+{
+    const Late *l = data;
+    g_autofree char *disk = NULL;
+    int fd;
+
+    if (!qtest_has_device(l->device) || !qtest_has_device("virtio-blk-pci")) {
+        g_test_skip("the device is missing");
+        return;
+    }
+    fd = g_file_open_tmp("svm-unplug-test-XXXXXX", &disk, NULL);
+    g_assert_cmpint(fd, >=, 0);
+    late_make_disk(fd, l->val);
+    for (int i = 0; i < LATE_ROUNDS; i++) {
+        late_round(l, disk);
+    }
+    g_assert_cmpint(unlink(disk), ==, 0);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -331,6 +528,9 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < ARRAY_SIZE(calls); i++) {
         qtest_add_data_func(calls[i].path, &calls[i], test_call);
+    }
+    for (int i = 0; i < ARRAY_SIZE(lates); i++) {
+        qtest_add_data_func(lates[i].path, &lates[i], test_late);
     }
     qtest_add_func("/svm/caps/a-device-that-never-used-svm-is-unplugged",
                    test_other_device);
