@@ -61,6 +61,7 @@ struct SVMBench {
     BenchFunc *func;
     unsigned running;           /* threads; atomic */
     unsigned ready;             /* of them, those that have started; atomic */
+    bool gone;                  /* atomic: nothing begins, threads shall end */
     unsigned threads;
     BenchThread *thread[BENCH_THREADS];
 
@@ -80,6 +81,11 @@ struct SVMBench {
 static uint64_t bench_reg(SVMBench *s, unsigned offset)
 {
     return s->reg[REG(offset)];
+}
+
+static bool bench_goes_on(SVMBench *s, uint64_t i)
+{
+    return i < bench_reg(s, SVM_BENCH_COUNT) && !qatomic_read(&s->gone);
 }
 
 /* Nanoseconds for which the thread could have run and had no processor */
@@ -188,13 +194,12 @@ static int64_t bench_translate(SVMBench *s, BenchThread *t)
 {
     hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
     uint64_t length = bench_reg(s, SVM_BENCH_LENGTH);
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     bool alone = bench_reg(s, SVM_BENCH_THREADS) < 2;
     int64_t ns = 0, start = bench_clock(s);
     uint32_t errors;
     ssize_t ret;
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         if (tables) {
             ns += bench_clock(s) - start;
             if (!bench_clear_ad(tables, bench_tables_size(s))) {
@@ -243,10 +248,9 @@ static int64_t bench_read_tables(SVMBench *s, BenchThread *t)
     hwaddr tables = bench_reg(s, SVM_BENCH_DATA);
     hwaddr size = bench_tables_size(s);
     bool cas = bench_reg(s, SVM_BENCH_DATA2);
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t ns = 0, start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         if (cas) {
             ns += bench_clock(s) - start;
             if (!bench_clear_ad(tables, size)) {
@@ -264,10 +268,9 @@ static int64_t bench_read_tables(SVMBench *s, BenchThread *t)
 
 static int64_t bench_read_walk(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         uint64_t addr = bench_addr(s, t);
         hwaddr table = bench_reg(s, SVM_BENCH_DATA);
 
@@ -295,7 +298,7 @@ static int64_t bench_page_request(SVMBench *s, BenchThread *t)
     int64_t start = bench_clock(s);
     int ret;
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         uint16_t prgi = groups ? i & PCI_PRI_PRGI_MASK : 0;
         uint32_t pasid = bench_pasid(s, groups ? i / (PCI_PRI_PRGI_MASK + 1)
                                                : 0);
@@ -313,10 +316,9 @@ static int64_t bench_page_request(SVMBench *s, BenchThread *t)
 /* A group of one, and the tail of a queue that has the answer next */
 static int64_t bench_answer(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         uint64_t tail = bench_reg(s, SVM_BENCH_DATA) +
                         i * bench_reg(s, SVM_BENCH_DATA2);
         int ret = pci_pri_request_page(&s->parent_obj, bench_pasid(s, 0),
@@ -337,10 +339,9 @@ static int64_t bench_write(SVMBench *s, BenchThread *t)
 {
     uint8_t buf[64] = {};
     hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         address_space_write(&address_space_memory, bench_addr(s, t),
                             MEMTXATTRS_UNSPECIFIED, buf, len);
     }
@@ -360,10 +361,9 @@ static void bench_poke_one(SVMBench *s, unsigned addr, unsigned data)
 
 static int64_t bench_poke(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         bench_poke_one(s, SVM_BENCH_ADDR, SVM_BENCH_DATA);
         bench_poke_one(s, SVM_BENCH_ADDR2, SVM_BENCH_DATA2);
     }
@@ -394,7 +394,6 @@ static int64_t bench_dma(SVMBench *s, BenchThread *t)
 {
     uint8_t buf[BENCH_PIECE];
     hwaddr len = MIN(bench_reg(s, SVM_BENCH_LENGTH), sizeof(buf));
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     MemTxResult ret = MEMTX_OK;
     AddressSpace *as;
     int64_t ns;
@@ -405,7 +404,7 @@ static int64_t bench_dma(SVMBench *s, BenchThread *t)
         return err;
     }
     ns = -bench_clock(s);
-    for (uint64_t i = 0; i < count && ret == MEMTX_OK; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i) && ret == MEMTX_OK; i++) {
         ret = bench_dma_read(s, t, as, buf, len);
     }
     ns += bench_clock(s);
@@ -490,14 +489,14 @@ static int64_t bench_register(SVMBench *s, BenchThread *t)
 
 static int64_t bench_first_use(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
+    uint32_t count = MIN(bench_reg(s, SVM_BENCH_COUNT), BENCH_PASIDS);
     int64_t start = bench_clock(s);
     uint32_t errors;
     ssize_t ret;
 
     BQL_LOCK_GUARD();
     ret = bench_init_notifiers(s);
-    for (uint64_t i = 0; i < count && ret >= 0; i++) {
+    for (uint32_t i = 0; i < count && ret >= 0; i++) {
         uint32_t pasid = bench_pasid(s, i);
 
         ret = bench_register_one(s, pasid);
@@ -577,7 +576,6 @@ static int64_t bench_atc_fill(SVMBench *s, BenchThread *t)
 
 static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
     PCIATCTicket ticket;
     IOMMUTLBEntry entry;
@@ -585,7 +583,7 @@ static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
     if (!s->atc_count) {
         return -EINVAL;
     }
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         hwaddr addr = (bench_random(t) % s->atc_count) << 30;
 
         if (!pci_atc_lookup(s->atc, 1, addr, IOMMU_RO, &entry, &ticket)) {
@@ -597,13 +595,12 @@ static int64_t bench_atc_lookup(SVMBench *s, BenchThread *t)
 
 static int64_t bench_hash_lookup(SVMBench *s, BenchThread *t)
 {
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t start = bench_clock(s);
 
     if (!s->atc_count) {
         return -EINVAL;
     }
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         uint64_t key = bench_random(t) % s->atc_count;
 
         if (!g_hash_table_contains(s->hash, &key)) {
@@ -618,10 +615,9 @@ static int64_t bench_remove(SVMBench *s, BenchThread *t, BenchRange *remove,
                             BenchRange *insert)
 {
     uint64_t n = MIN(bench_reg(s, SVM_BENCH_DATA), s->atc_count);
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t ns = 0;
 
-    for (uint64_t i = 0; i < count && n; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i) && n; i++) {
         uint64_t first = bench_random(t) % (s->atc_count - n + 1);
         int64_t start = bench_clock(s);
 
@@ -689,10 +685,9 @@ static int64_t bench_copy_once(BenchCopy *copy, AioContext *aio)
 
 static int64_t bench_copy_in(BenchCopy *copy, AioContext *aio)
 {
-    uint64_t count = bench_reg(copy->s, SVM_BENCH_COUNT);
     int64_t ns = 0, ret = 0;
 
-    for (uint64_t i = 0; i < count && ret >= 0; i++) {
+    for (uint64_t i = 0; bench_goes_on(copy->s, i) && ret >= 0; i++) {
         ret = bench_copy_once(copy, aio);
         ns += ret;
     }
@@ -732,12 +727,11 @@ static int64_t bench_memcpy(SVMBench *s, BenchThread *t)
     hwaddr size = bench_reg(s, SVM_BENCH_LENGTH);
     uint64_t *from = bench_map(bench_reg(s, SVM_BENCH_ADDR), size);
     uint64_t *to = bench_map(bench_reg(s, SVM_BENCH_ADDR2), size);
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     int64_t ns = -EINVAL;
 
     if (from && to) {
         ns = -bench_clock(s);
-        for (uint64_t i = 0; i < count; i++) {
+        for (uint64_t i = 0; bench_goes_on(s, i); i++) {
             for (hwaddr done = 0; done < size; done += BENCH_PIECE) {
                 memcpy((void *)to + done, (void *)from + done,
                        MIN(size - done, BENCH_PIECE));
@@ -761,11 +755,10 @@ static int64_t bench_memcpy(SVMBench *s, BenchThread *t)
 static int64_t bench_fill(SVMBench *s, BenchThread *t)
 {
     uint64_t step = MAX(bench_reg(s, SVM_BENCH_LENGTH), sizeof(uint64_t));
-    uint64_t count = bench_reg(s, SVM_BENCH_COUNT);
     hwaddr addr = bench_reg(s, SVM_BENCH_ADDR);
     int64_t start = bench_clock(s);
 
-    for (uint64_t i = 0; i < count; i++) {
+    for (uint64_t i = 0; bench_goes_on(s, i); i++) {
         uint64_t val = bench_reg(s, SVM_BENCH_DATA) +
                        i * bench_reg(s, SVM_BENCH_DATA2);
 
@@ -883,6 +876,9 @@ static uint64_t bench_mmio_read(void *opaque, hwaddr addr, unsigned size)
 {
     SVMBench *s = opaque;
 
+    if (s->gone) {
+        return UINT64_MAX;
+    }
     if (addr == SVM_BENCH_BUSY) {
         return bench_is_busy(s);
     }
@@ -894,7 +890,7 @@ static void bench_mmio_write(void *opaque, hwaddr addr, uint64_t val,
 {
     SVMBench *s = opaque;
 
-    if (bench_is_busy(s)) {
+    if (s->gone || bench_is_busy(s)) {
         return;
     }
     if (addr == SVM_BENCH_OP) {
@@ -925,12 +921,14 @@ static void bench_realize(PCIDevice *dev, Error **errp)
     pcie_ats_init(dev, SVM_BENCH_CAP_ATS, true);
     pcie_pri_init(dev, SVM_BENCH_CAP_PRI, SVM_BENCH_PRI_CAPACITY, true);
     s->pri.notify = bench_hear_response;
+    s->gone = false;
 }
 
 static void bench_exit(PCIDevice *dev)
 {
     SVMBench *s = SVM_BENCH(dev);
 
+    qatomic_set(&s->gone, true);
     while (bench_is_busy(s)) {
         bql_unlock();
         g_usleep(1000);
