@@ -34,6 +34,7 @@ struct PCISVMState {
     PCISVMPasids *pasids;
     NotifierList state_notifiers;
     unsigned enables;           /* SVM_* as the notifiers last heard */
+    unsigned forgotten;         /* of the page requests, likewise */
     PCIATC *atc;                /* the device's, if it has said which */
 };
 
@@ -195,6 +196,7 @@ static PCISVMState *svm_state(PCIDevice *dev)
         svm = g_new0(PCISVMState, 1);
         notifier_list_init(&svm->state_notifiers);
         svm->enables = svm_enables(dev);
+        svm->forgotten = pcie_pri_get_forgotten(dev);
         svm->pasids = pci_svm_pasids_new();
         /* Threads that send page requests look at it without the BQL. */
         qatomic_store_release(&dev->svm, svm);
@@ -671,7 +673,7 @@ static bool svm_is_capable(const PCIDevice *dev)
 static void svm_update_enables(PCIDevice *dev)
 {
     PCISVMState *svm = dev->svm;
-    unsigned enables;
+    unsigned enables, forgotten;
 
     qatomic_set(&dev->is_master, svm_is_operational(dev) &&
                 (pci_get_word(dev->config + PCI_COMMAND) &
@@ -684,8 +686,10 @@ static void svm_update_enables(PCIDevice *dev)
         return;
     }
     enables = svm_enables(dev);
-    if (enables != svm->enables) {
+    forgotten = pcie_pri_get_forgotten(dev);
+    if (enables != svm->enables || forgotten != svm->forgotten) {
         svm->enables = enables;
+        svm->forgotten = forgotten;
         trace_pci_svm_state(pci_svm_name(dev), dev->is_master,
                             pcie_ats_enabled(dev), pcie_pasid_enabled(dev),
                             pcie_pri_enabled(dev));

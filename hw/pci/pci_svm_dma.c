@@ -30,6 +30,7 @@ static void svm_dma_unref_engine(PCISVMDMA *e)
     g_hash_table_destroy(e->pasids);
     qemu_cond_destroy(&e->idle);
     qemu_mutex_destroy(&e->lock);
+    g_free(e->name);
     g_free(e);
 }
 
@@ -98,8 +99,8 @@ static void svm_dma_invalidate(IOMMUNotifier *n, IOMMUTLBEntry *entry)
     stat64_add(&e->stats.invalidations, 1);
     stat64_add(&e->stats.revoked, revoked);
     pci_svm_count(p->counters, PCI_SVM_ATC_REVOKED, revoked);
-    trace_pci_svm_dma_invalidate(pci_svm_name(e->dev), p->pasid, entry->iova,
-                                 last, revoked);
+    trace_pci_svm_dma_invalidate(e->name, p->pasid, entry->iova, last,
+                                 revoked);
 }
 
 enum {
@@ -123,15 +124,16 @@ static void svm_dma_state_changed(Notifier *notifier, void *data)
 {
     PCISVMDMA *e = container_of(notifier, PCISVMDMA, state_notifier);
     unsigned enables = svm_dma_enables(e->dev);
+    unsigned forgotten = pcie_pri_get_forgotten(e->dev);
     bool lost = e->enables & ~enables;
 
-    trace_pci_svm_dma_state(pci_svm_name(e->dev), enables,
-                            pcie_pri_enabled(e->dev), lost);
+    trace_pci_svm_dma_state(e->name, enables, pcie_pri_enabled(e->dev), lost);
     e->enables = enables;
     WITH_QEMU_LOCK_GUARD(&e->lock) {
-        if (!pcie_pri_enabled(e->dev)) {
+        if (!pcie_pri_enabled(e->dev) || forgotten != e->forgotten) {
             svm_dma_lose_groups_locked(e);
         }
+        e->forgotten = forgotten;
         if (lost) {
             qatomic_set(&e->epoch, e->epoch + 1);
             svm_dma_revoke_all_maps_locked(e);
@@ -259,7 +261,7 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *e, uint32_t pasid, Error **errp)
     p = svm_dma_get_pasid(e, pasid, &ret);
     if (!p) {
         error_setg_errno(errp, -ret, "%s cannot use PASID 0x%" PRIx32,
-                         pci_svm_name(e->dev), pasid);
+                         e->name, pasid);
         return NULL;
     }
     ctx = g_new0(PCISVMDMAContext, 1);
@@ -272,7 +274,7 @@ PCISVMDMAContext *pci_svm_dma_open(PCISVMDMA *e, uint32_t pasid, Error **errp)
     WITH_QEMU_LOCK_GUARD(&e->lock) {
         QLIST_INSERT_HEAD(&e->contexts, ctx, next);
     }
-    trace_pci_svm_dma_open(pci_svm_name(e->dev), pasid);
+    trace_pci_svm_dma_open(e->name, pasid);
     return ctx;
 }
 
@@ -309,7 +311,7 @@ static void svm_dma_cancel_locked(PCISVMDMAContext *ctx)
 void pci_svm_dma_cancel(PCISVMDMAContext *ctx)
 {
     assert(bql_locked());
-    trace_pci_svm_dma_cancel(pci_svm_name(ctx->engine->dev), ctx->pasid);
+    trace_pci_svm_dma_cancel(ctx->engine->name, ctx->pasid);
     QEMU_LOCK_GUARD(&ctx->engine->lock);
     svm_dma_cancel_locked(ctx);
 }
@@ -358,7 +360,7 @@ void pci_svm_dma_close(PCISVMDMAContext *ctx)
     assert(bql_locked());
     e = ctx->engine;
     p = ctx->pasid_use;
-    trace_pci_svm_dma_close(pci_svm_name(e->dev), ctx->pasid);
+    trace_pci_svm_dma_close(e->name, ctx->pasid);
     if (svm_dma_stop_context(ctx)) {
         pci_iommu_unregister_iotlb_notifier(e->dev, p->pasid, &p->iotlb);
         pci_atc_invalidate(e->atc, p->pasid, 0, UINT64_MAX);
@@ -372,19 +374,21 @@ PCISVMDMA *pci_svm_dma_new(PCIDevice *dev, size_t atc_entries)
     PCISVMDMA *e = g_new0(PCISVMDMA, 1);
 
     e->dev = dev;
+    e->name = g_strdup(pci_svm_name(dev));
     e->as = pci_get_address_space(dev);
     e->atc = pci_atc_new(atc_entries ?: PCI_SVM_DMA_ATC_ENTRIES);
     e->refs = 1;
-    e->paused = !runstate_is_running();
+    e->paused = !runstate_is_live(runstate_get());
     e->enables = svm_dma_enables(dev);
+    e->forgotten = pcie_pri_get_forgotten(dev);
     e->pasids = g_hash_table_new_full(NULL, NULL, NULL, g_free);
     qemu_mutex_init(&e->lock);
     qemu_cond_init(&e->idle);
     QLIST_INIT(&e->contexts);
     QLIST_INIT(&e->ops);
     QTAILQ_INIT(&e->credit_queue);
-    aio_timer_init(qemu_get_aio_context(), &e->rest_timer, QEMU_CLOCK_VIRTUAL,
-                   SCALE_NS, svm_dma_send_rests, e);
+    aio_timer_init(qemu_get_aio_context(), &e->group_timer,
+                   QEMU_CLOCK_VIRTUAL, SCALE_NS, svm_dma_tend_groups, e);
     e->state_notifier.notify = svm_dma_state_changed;
     pci_svm_add_state_notifier(dev, &e->state_notifier);
     pci_svm_set_atc(dev, e->atc);
@@ -407,7 +411,7 @@ static void svm_dma_stop_engine(PCISVMDMA *e)
     svm_dma_wake_all_locked(e);
     svm_dma_wait_idle_locked(e);
     svm_dma_lose_groups_locked(e);
-    timer_del(&e->rest_timer);
+    timer_del(&e->group_timer);
 }
 
 void pci_svm_dma_free(PCISVMDMA *e)

@@ -19,8 +19,11 @@
 #include "pci_svm_dma_internal.h"
 #include "trace.h"
 
-/* Pause before a page request that found no room is sent again */
+/* Pause before what found no room, or no credit, is tried again */
 #define SVM_DMA_HOLDOFF_NS (1 * SCALE_MS)
+
+/* An OS has taken what it was sent of an abandoned group out of its queue */
+#define SVM_DMA_FORGET_NS (100 * SCALE_MS)
 
 /* Time */
 
@@ -66,11 +69,6 @@ static void coroutine_fn op_wait_guest_locked(SVMDMAOp *op, int64_t ns)
 }
 
 /* Groups and credits */
-
-static bool fault_has_credit_locked(PCISVMDMA *e, uint32_t alloc)
-{
-    return e->credits_used < alloc && e->groups_used < SVM_DMA_GROUPS;
-}
 
 static void fault_wake_first_locked(PCISVMDMA *e)
 {
@@ -156,10 +154,11 @@ static unsigned fault_find_prgi_locked(PCISVMDMA *e)
     return e->next_prgi++ % SVM_DMA_GROUPS;
 }
 
-static SVMDMAGroup *op_new_group_locked(SVMDMAOp *op, uint32_t credits)
+static SVMDMAGroup *op_new_group_locked(SVMDMAOp *op, unsigned prgi,
+                                        uint32_t credits)
 {
     PCISVMDMA *e = op->engine;
-    SVMDMAGroup *group = &e->groups[fault_find_prgi_locked(e)];
+    SVMDMAGroup *group = &e->groups[prgi];
 
     *group = (SVMDMAGroup) {
         .pasid = op->ctx->pasid_use, .op = op, .credits = credits,
@@ -177,10 +176,45 @@ static bool op_may_ask(SVMDMAOp *op, uint32_t *alloc)
     return *alloc;
 }
 
+static bool op_has_turn_locked(SVMDMAOp *op)
+{
+    PCISVMDMA *e = op->engine;
+
+    return QTAILQ_FIRST(&e->credit_queue) == op && !e->paused &&
+           e->groups_used < SVM_DMA_GROUPS;
+}
+
 /*
- * Wait for credits, first come first served. Returns NULL after a failure;
- * else at least one credit, and at most *@count, which is set to that.
+ * A group with one credit at least, and *@count at most, which is set to that;
+ * or NULL. All of it is there at once: an operation that waited for more in
+ * the middle of a group might wait for another function, which does the same.
  */
+static SVMDMAGroup *op_try_group_locked(SVMDMAOp *op, unsigned *count)
+{
+    PCISVMDMA *e = op->engine;
+    unsigned prgi;
+    int credits;
+
+    if (!op_has_turn_locked(op)) {
+        return NULL;
+    }
+    prgi = fault_find_prgi_locked(e);
+    credits = pcie_pri_plan_group(e->dev, op->ctx->pasid, prgi, *count);
+    if (credits < 0) {
+        return NULL;
+    }
+    *count = credits;
+    return op_new_group_locked(op, prgi, credits);
+}
+
+/* Nobody tells when other functions give back the credits that they share. */
+static int64_t op_credit_wait_locked(SVMDMAOp *op, uint32_t alloc)
+{
+    return op_has_turn_locked(op) && op->engine->credits_used < alloc
+           ? SVM_DMA_HOLDOFF_NS : SVM_DMA_FOREVER;
+}
+
+/* Wait for credits, first come first served. Returns NULL after a failure. */
 static SVMDMAGroup * coroutine_fn op_get_group(SVMDMAOp *op, unsigned *count)
 {
     PCISVMDMA *e = op->engine;
@@ -190,13 +224,8 @@ static SVMDMAGroup * coroutine_fn op_get_group(SVMDMAOp *op, unsigned *count)
     QEMU_LOCK_GUARD(&e->lock);
     QTAILQ_INSERT_TAIL(&e->credit_queue, op, next_credit);
     while (op_may_ask(op, &alloc) &&
-           (QTAILQ_FIRST(&e->credit_queue) != op ||
-            !fault_has_credit_locked(e, alloc))) {
-        op_wait_guest_locked(op, SVM_DMA_FOREVER);
-    }
-    if (alloc) {
-        *count = MIN(*count, alloc - e->credits_used);
-        group = op_new_group_locked(op, *count);
+           !(group = op_try_group_locked(op, count))) {
+        op_wait_guest_locked(op, op_credit_wait_locked(op, alloc));
     }
     QTAILQ_REMOVE(&e->credit_queue, op, next_credit);
     fault_wake_first_locked(e);
@@ -206,9 +235,12 @@ static SVMDMAGroup * coroutine_fn op_get_group(SVMDMAOp *op, unsigned *count)
 /* Give up a group of which nothing was sent. */
 static void op_put_group(SVMDMAOp *op, SVMDMAGroup *group)
 {
-    QEMU_LOCK_GUARD(&op->engine->lock);
+    PCISVMDMA *e = op->engine;
+
+    QEMU_LOCK_GUARD(&e->lock);
     if (op->answer == ANSWER_NONE) {
-        fault_put_group_locked(op->engine, group);
+        pcie_pri_abandon_group(e->dev, op->ctx->pasid, group - e->groups);
+        fault_put_group_locked(e, group);
     }
     op->answer = ANSWER_NONE;
 }
@@ -288,62 +320,84 @@ static void op_leave_group(SVMDMAOp *op, SVMDMAGroup *group, uint64_t page)
     group->rest.priv = op->priv;
     group->rest.exec = op->exec;
     group->rest.is_write = op->is_write;
-    timer_mod(&e->rest_timer, fault_now());
+    timer_mod(&e->group_timer, fault_now());
 }
 
 /*
  * The function may send nothing as it is set up, or the guest's tables do not
  * let it: nobody will answer what was sent. Whether that changes is for the
- * guest to say, and others need the credits.
+ * guest to say, and others need the credits. But the OS may have that in its
+ * queue still, and shall not take the group for ended before it has seen it.
  */
 static void fault_abandon_group(PCISVMDMA *e, SVMDMAGroup *group)
 {
     pcie_pri_abandon_group(e->dev, group->pasid->pasid, group - e->groups);
     QEMU_LOCK_GUARD(&e->lock);
-    fault_put_group_locked(e, group);
+    e->credits_used -= group->credits;
+    group->credits = 0;
+    group->incomplete = false;
+    group->forget = fault_now() + SVM_DMA_FORGET_NS;
+    fault_wake_first_locked(e);
 }
 
 /*
  * The group cannot change meanwhile: answers come under the BQL, as this.
  * Returns false if there was no room.
  */
-static bool fault_send_rest(PCISVMDMA *e, uint16_t prgi)
+static bool fault_send_rest(PCISVMDMA *e, SVMDMAGroup *group)
 {
-    SVMDMAGroup group;
-    int ret;
+    int ret = pci_pri_request_page(e->dev, group->pasid->pasid,
+                                   group->rest.priv, group->rest.exec,
+                                   group->rest.page, true, group - e->groups,
+                                   true, group->rest.is_write);
 
-    WITH_QEMU_LOCK_GUARD(&e->lock) {
-        group = e->groups[prgi];
-    }
-    if (!group.incomplete) {
-        return true;
-    }
-    ret = fault_count(e, pci_pri_request_page(e->dev, group.pasid->pasid,
-                                              group.rest.priv, group.rest.exec,
-                                              group.rest.page, true, prgi,
-                                              true, group.rest.is_write));
+    fault_count(e, ret);
     if (fault_is_busy_errno(ret)) {
         return false;
     }
     if (ret) {
-        fault_abandon_group(e, &e->groups[prgi]);
+        fault_abandon_group(e, group);
         return true;
     }
     QEMU_LOCK_GUARD(&e->lock);
-    e->groups[prgi].incomplete = false;
+    group->incomplete = false;
     return true;
 }
 
-void svm_dma_send_rests(void *opaque)
+/* Returns when it is to be forgotten. */
+static int64_t fault_forget_group(PCISVMDMA *e, SVMDMAGroup *group)
+{
+    QEMU_LOCK_GUARD(&e->lock);
+    if (group->forget && group->forget <= fault_now()) {
+        fault_put_group_locked(e, group);
+    }
+    return group->forget ?: INT64_MAX;
+}
+
+/* Returns when to look at the group again. */
+static int64_t fault_tend_group(PCISVMDMA *e, SVMDMAGroup *group)
+{
+    bool incomplete;
+
+    WITH_QEMU_LOCK_GUARD(&e->lock) {
+        incomplete = group->incomplete;
+    }
+    if (incomplete && !fault_send_rest(e, group)) {
+        return fault_now() + SVM_DMA_HOLDOFF_NS;
+    }
+    return fault_forget_group(e, group);
+}
+
+void svm_dma_tend_groups(void *opaque)
 {
     PCISVMDMA *e = opaque;
-    bool all = true;
+    int64_t next = INT64_MAX;
 
     for (int i = 0; i < SVM_DMA_GROUPS; i++) {
-        all = fault_send_rest(e, i) && all;
+        next = MIN(next, fault_tend_group(e, &e->groups[i]));
     }
-    if (!all) {
-        timer_mod(&e->rest_timer, fault_now() + SVM_DMA_HOLDOFF_NS);
+    if (next < INT64_MAX) {
+        timer_mod_anticipate(&e->group_timer, next);
     }
 }
 
@@ -466,9 +520,8 @@ int coroutine_fn svm_dma_op_ask(SVMDMAOp *op)
     if (!group) {
         return op_fail_unanswered(op);
     }
-    trace_pci_svm_dma_page_group(pci_svm_name(e->dev), op->ctx->pasid,
-                                 group - e->groups, pages[0], count,
-                                 op->is_write);
+    trace_pci_svm_dma_page_group(e->name, op->ctx->pasid, group - e->groups,
+                                 pages[0], count, op->is_write);
     ret = op_send_group(op, group, pages, count);
     if (ret) {
         return ret == -EAGAIN ? 0 : ret;
@@ -501,7 +554,7 @@ void svm_dma_respond(IOMMUPRINotifier *notifier, IOMMUPRIResponse *response)
     SVMDMAGroup *group = &e->groups[prgi];
 
     QEMU_LOCK_GUARD(&e->lock);
-    trace_pci_svm_dma_response(pci_svm_name(e->dev), p->pasid, prgi,
+    trace_pci_svm_dma_response(e->name, p->pasid, prgi,
                                response->response_code, group->op != NULL);
     if (group->pasid == p) {
         fault_answer_locked(e, group,

@@ -9,8 +9,8 @@
  *
  * Locks, in the order in which they are taken: BQL, PCISVMDMA.lock, nothing.
  * The engine's lock is not held across any call of pci_svm.h or pci_atc.h:
- * these lead to locks under which our own notifiers are called. What ends in
- * _locked is called with it.
+ * these lead to locks under which our own notifiers are called. That of
+ * pcie_pri.h is a leaf. What ends in _locked is called with the engine's.
  *
  * An operation is busy, or it waits. While it is busy it takes neither the BQL
  * nor a lock that is held by those who want the BQL, so whoever holds the BQL
@@ -83,13 +83,15 @@ typedef struct SVMDMAPasid {
 
 /*
  * A page request group that has an index; @op is NULL once nobody waits. If it
- * was left before its last request was sent, @rest is that request.
+ * was left before its last request was sent, @rest is that request; if that
+ * cannot be sent either the group is abandoned.
  */
 typedef struct SVMDMAGroup {
     SVMDMAPasid *pasid;
     SVMDMAOp *op;
     uint32_t credits;
     bool incomplete;
+    int64_t forget;             /* when an abandoned group is; or 0 */
     struct {
         uint64_t page;
         bool priv;
@@ -124,6 +126,7 @@ typedef struct SVMDMACounters {
 
 struct PCISVMDMA {
     PCIDevice *dev;
+    char *name;                 /* of @dev, for trace events; outlives it */
     AddressSpace *as;
     PCIATC *atc;
     uint32_t page_size;
@@ -132,8 +135,9 @@ struct PCISVMDMA {
     Notifier state_notifier;
     VMChangeStateEntry *vm_state;
     unsigned enables;           /* as the state notifier last saw them */
+    unsigned forgotten;         /* likewise: pcie_pri_get_forgotten() */
     GHashTable *pasids;
-    QEMUTimer rest_timer;       /* for groups that are incomplete */
+    QEMUTimer group_timer;      /* for groups that were left */
     uint32_t page_timeout_ms;   /* or 0; read without the lock */
 
     QemuMutex lock;             /* the members below */
@@ -290,7 +294,7 @@ int coroutine_fn svm_dma_op_ask(SVMDMAOp *op);
 
 void svm_dma_respond(IOMMUPRINotifier *notifier, IOMMUPRIResponse *response);
 void svm_dma_lose_groups_locked(PCISVMDMA *e);
-void svm_dma_send_rests(void *opaque);
+void svm_dma_tend_groups(void *opaque);
 
 /* pci_svm_dma_map.c */
 

@@ -130,7 +130,7 @@ int coroutine_fn pci_svm_dma_co_map(PCISVMDMAContext *ctx, uint64_t addr,
         map_unref(new);
         return ret;
     }
-    trace_pci_svm_dma_map(pci_svm_name(ctx->engine->dev), ctx->pasid, addr,
+    trace_pci_svm_dma_map(ctx->engine->name, ctx->pasid, addr,
                           new->len, is_write);
     new->mapped = true;
     if (new->early) {
@@ -153,7 +153,7 @@ void pci_svm_dma_unmap(PCISVMDMAMap *map)
             QLIST_REMOVE(map, next);
         }
     }
-    trace_pci_svm_dma_unmap(pci_svm_name(map->ctx->engine->dev),
+    trace_pci_svm_dma_unmap(map->ctx->engine->name,
                             map->ctx->pasid, map->addr, map->len);
     map_unref(map);
 }
@@ -198,7 +198,7 @@ void pci_svm_dma_map_end(PCISVMDMAMap *map, size_t offset, size_t len)
 
 static void map_revoke_locked(PCISVMDMA *e, PCISVMDMAMap *map)
 {
-    trace_pci_svm_dma_revoke(pci_svm_name(e->dev), map->ctx->pasid, map->addr,
+    trace_pci_svm_dma_revoke(e->name, map->ctx->pasid, map->addr,
                              map->len, map->uses);
     QLIST_REMOVE(map, next);
     map->revoked = true;

@@ -259,7 +259,7 @@ static int op_translate(SVMDMAOp *op)
     }
     hit = pci_atc_lookup(e->atc, op->ctx->pasid, op->addr, op->need, &op->entry,
                          &op->ticket);
-    trace_pci_svm_dma_lookup(pci_svm_name(e->dev), op->ctx->pasid, op->addr,
+    trace_pci_svm_dma_lookup(e->name, op->ctx->pasid, op->addr,
                              hit);
     stat64_add(hit ? &e->stats.atc_hits : &e->stats.atc_misses, 1);
     pci_svm_count(op->ctx->pasid_use->counters,
@@ -290,6 +290,7 @@ static void op_advance(SVMDMAOp *op, uint64_t len)
     op->burst += len;
     op->tries = 0;
     op->group_max = 0;
+    op->deadline = 0;
 }
 
 static int op_access_bounce(SVMDMAOp *op, size_t len)
@@ -331,7 +332,7 @@ static int coroutine_fn op_access_mmio(SVMDMAOp *op)
     ret = svm_dma_op_check(op);
     if (!ret && !e->paused &&
         pci_atc_is_current(e->atc, op->ctx->pasid, &op->entry, op->ticket)) {
-        trace_pci_svm_dma_mmio(pci_svm_name(e->dev), op->ctx->pasid, op->addr,
+        trace_pci_svm_dma_mmio(e->name, op->ctx->pasid, op->addr,
                                op->translated, len, op->is_write);
         ret = op->job->flags & PCI_SVM_DMA_RAM
               ? svm_dma_op_fail(op, PCI_SVM_DMA_BUS_ERROR)
@@ -454,7 +455,12 @@ static hwaddr op_piece_len(const SVMDMAOp *op)
     return len;
 }
 
-/* Returns 0 also when the translation was revoked, and nothing was done. */
+/*
+ * Returns 0 also when the translation was revoked, and nothing was done.
+ *
+ * What owns the memory may be unplugged meanwhile. Its end is for the BQL's
+ * holder: RCU sees to it that the reference is not the last one.
+ */
 static int op_access(SVMDMAOp *op)
 {
     hwaddr mask = op->entry.addr_mask;
@@ -463,9 +469,10 @@ static int op_access(SVMDMAOp *op)
     hwaddr len;
     void *host;
 
+    RCU_READ_LOCK_GUARD();
     op->translated = (op->entry.translated_addr & ~mask) | offset;
     op->piece = op_piece_len(op);
-    trace_pci_svm_dma_access(pci_svm_name(op->engine->dev), op->ctx->pasid,
+    trace_pci_svm_dma_access(op->engine->name, op->ctx->pasid,
                              op->addr, op->translated, op->piece, op->is_write);
     len = op->piece;
     mr = op_map(op, &len, &host);
@@ -696,7 +703,7 @@ int coroutine_fn svm_dma_run(const SVMDMAJob *job, PCISVMDMAError *err)
             .addr = op.addr, .reason = op.reason, .done = op.done,
         };
     }
-    trace_pci_svm_dma_end(pci_svm_name(op.engine->dev), job->ctx->pasid,
+    trace_pci_svm_dma_end(op.engine->name, job->ctx->pasid,
                           job->count ? job->ranges[0].addr : 0, op.total,
                           op.is_write, op.addr, op.reason);
     op_end(&op);

@@ -24,6 +24,8 @@ struct PCIEPRIState {
     QemuMutex lock;
     GHashTable *groups;         /* pri_key() -> PRIGroup */
     uint32_t outstanding;       /* requests in all groups */
+    uint32_t reserved;          /* those that groups have credits for, unsent */
+    unsigned forgotten[PCI_DEVFN_MAX]; /* how often; read without the lock */
     bool failed;                /* Response Failure since PRI was enabled */
     bool response_pasid;        /* PRG Response PASID Required */
     uint64_t serial;            /* of the latest group */
@@ -35,6 +37,8 @@ typedef struct PRIGroup {
     uint32_t pasid;
     uint32_t requests;
     bool complete;              /* the last request was sent */
+    bool planned;               /* it has its credits from the beginning */
+    uint32_t reserved;          /* of them, those that are left */
 } PRIGroup;
 
 #define PRI_KEY_DEVFN_SHIFT 48
@@ -88,6 +92,19 @@ static void pri_forget_groups(PCIDevice *owner)
 
     g_hash_table_remove_all(pri->groups);
     pri->outstanding = 0;
+    pri->reserved = 0;
+    for (unsigned i = 0; i < ARRAY_SIZE(pri->forgotten); i++) {
+        qatomic_set(&pri->forgotten[i], pri->forgotten[i] + 1);
+    }
+}
+
+static void pri_remove_group(PCIEPRIState *pri, PRIGroup *group)
+{
+    uint64_t key = group->key;
+
+    pri->outstanding -= group->requests;
+    pri->reserved -= group->reserved;
+    g_hash_table_remove(pri->groups, &key);
 }
 
 void pcie_pri_init(PCIDevice *dev, uint16_t offset,
@@ -117,11 +134,9 @@ void pcie_pri_init(PCIDevice *dev, uint16_t offset,
     pci_set_long(dev->wmask + offset + PCI_PRI_ALLOC_REQ, UINT32_MAX);
 }
 
-static gboolean pri_group_is_of(gpointer key, gpointer value, gpointer devfn)
+static bool pri_group_is_of(const PRIGroup *group, const PCIDevice *dev)
 {
-    PRIGroup *group = value;
-
-    return group->key >> PRI_KEY_DEVFN_SHIFT == GPOINTER_TO_UINT(devfn);
+    return group->key >> PRI_KEY_DEVFN_SHIFT == dev->devfn;
 }
 
 /* The other functions that share the interface go on waiting for theirs. */
@@ -136,13 +151,15 @@ static void pri_forget_vf(PCIDevice *vf)
         return;
     }
     QEMU_LOCK_GUARD(&pri->lock);
-    g_hash_table_foreach_remove(pri->groups, pri_group_is_of,
-                                GUINT_TO_POINTER(vf->devfn));
-    pri->outstanding = 0;
     g_hash_table_iter_init(&iter, pri->groups);
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&group)) {
-        pri->outstanding += group->requests;
+        if (pri_group_is_of(group, vf)) {
+            pri->outstanding -= group->requests;
+            pri->reserved -= group->reserved;
+            g_hash_table_iter_remove(&iter);
+        }
     }
+    qatomic_set(&pri->forgotten[vf->devfn], pri->forgotten[vf->devfn] + 1);
     pri_update_stopped(owner);
 }
 
@@ -248,6 +265,15 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev)
     return owner->exp.pri && owner->exp.pri->response_pasid;
 }
 
+/* A group that was planned keeps its credits if the allocation is lowered. */
+static uint32_t pri_free_credits(const PCIDevice *owner)
+{
+    const PCIEPRIState *pri = owner->exp.pri;
+    uint32_t allocation = pri_allocation(owner);
+
+    return allocation - MIN(allocation, pri->outstanding + pri->reserved);
+}
+
 static PRIGroup *pri_add_group(PCIEPRIState *pri, uint64_t key, uint32_t pasid)
 {
     PRIGroup *group = g_new0(PRIGroup, 1);
@@ -257,6 +283,47 @@ static PRIGroup *pri_add_group(PCIEPRIState *pri, uint64_t key, uint32_t pasid)
     group->pasid = pasid;
     g_hash_table_insert(pri->groups, &group->key, group);
     return group;
+}
+
+int pcie_pri_plan_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
+                        unsigned count)
+{
+    PCIDevice *owner = pri_owner(dev);
+    PCIEPRIState *pri = owner->exp.pri;
+    uint64_t key = pri_key(dev, pasid, prgi);
+    PRIGroup *group;
+    uint32_t credits;
+
+    if (!pri) {
+        return -EPERM;
+    }
+    QEMU_LOCK_GUARD(&pri->lock);
+    if (!pcie_pri_enabled(owner)) {
+        return -EPERM;
+    }
+    credits = MIN(count, pri_free_credits(owner));
+    if (!credits || g_hash_table_contains(pri->groups, &key)) {
+        return -EBUSY;
+    }
+    group = pri_add_group(pri, key, pasid);
+    group->planned = true;
+    group->reserved = credits;
+    pri->reserved += credits;
+    return credits;
+}
+
+/* Take a credit for one more request of a group, which may be a new one. */
+static bool pri_take_credit(PCIDevice *owner, PRIGroup *group)
+{
+    if (!group || !group->planned) {
+        return pri_free_credits(owner);
+    }
+    if (!group->reserved) {
+        return false;
+    }
+    group->reserved--;
+    owner->exp.pri->reserved--;
+    return true;
 }
 
 int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
@@ -276,13 +343,17 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
     }
     group = g_hash_table_lookup(pri->groups, &key);
     if ((group && (group->complete || group->pasid != pasid)) ||
-        pri->outstanding >= pri_allocation(owner)) {
+        !pri_take_credit(owner, group)) {
         return -EBUSY;
     }
     group = group ?: pri_add_group(pri, key, pasid);
     group->requests++;
     group->complete = last;
     pri->outstanding++;
+    if (last) {
+        pri->reserved -= group->reserved;
+        group->reserved = 0;
+    }
     *serial = group->serial;
     return 0;
 }
@@ -304,8 +375,12 @@ void pcie_pri_cancel_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
         group->complete = false;
     }
     pri->outstanding--;
-    if (--group->requests == 0) {
-        g_hash_table_remove(pri->groups, &key);
+    group->requests--;
+    if (group->planned) {
+        group->reserved++;
+        pri->reserved++;
+    } else if (!group->requests) {
+        pri_remove_group(pri, group);
     }
     pri_update_stopped(owner);
 }
@@ -323,8 +398,7 @@ void pcie_pri_abandon_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi)
     QEMU_LOCK_GUARD(&pri->lock);
     group = g_hash_table_lookup(pri->groups, &key);
     if (group && !group->complete && group->pasid == pasid) {
-        pri->outstanding -= group->requests;
-        g_hash_table_remove(pri->groups, &key);
+        pri_remove_group(pri, group);
         pri_update_stopped(owner);
     }
 }
@@ -356,8 +430,7 @@ bool pcie_pri_end_group(PCIDevice *dev, uint32_t *pasid,
         return false;
     }
     *pasid = group->pasid;
-    pri->outstanding -= group->requests;
-    g_hash_table_remove(pri->groups, &key);
+    pri_remove_group(pri, group);
     if (response->response_code == IOMMU_PRI_RESP_FAILURE) {
         pri_set_status(owner, PCI_PRI_STATUS_RF);
         qatomic_set(&pri->failed, true);
@@ -365,6 +438,13 @@ bool pcie_pri_end_group(PCIDevice *dev, uint32_t *pasid,
     }
     pri_update_stopped(owner);
     return true;
+}
+
+unsigned pcie_pri_get_forgotten(const PCIDevice *dev)
+{
+    PCIEPRIState *pri = pri_owner(dev)->exp.pri;
+
+    return pri ? qatomic_read(&pri->forgotten[dev->devfn]) : 0;
 }
 
 uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid)
@@ -380,7 +460,7 @@ uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid)
     QEMU_LOCK_GUARD(&pri->lock);
     g_hash_table_iter_init(&iter, pri->groups);
     while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&group)) {
-        if (group->key >> PRI_KEY_DEVFN_SHIFT == dev->devfn &&
+        if (pri_group_is_of(group, dev) &&
             (!pasid || group->pasid == *pasid)) {
             outstanding += group->requests;
         }

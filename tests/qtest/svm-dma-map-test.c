@@ -83,18 +83,6 @@ static void run(QTestdev *t, unsigned int call, uint64_t addr, uint64_t length,
     g_assert_cmpint((int64_t)qtestdev_reg(t, SVM_TESTDEV_SVM_RET), ==, 0);
 }
 
-static QVTDPageReq wait_page_req(QTestdev *t)
-{
-    int64_t start_us = g_get_monotonic_time();
-    QVTDPageReq req;
-
-    while (!qvtd_pop_page_req(t->f->v, &req)) {
-        qsvm_step(&t->f->svm, start_us);
-    }
-    g_assert_cmphex(req.sid, ==, t->sid);
-    return req;
-}
-
 static void respond(QTestdev *t, const QVTDPageReq *req, unsigned int code)
 {
     qtestdev_respond(t, req->pasid, req->prgi, code);
@@ -285,7 +273,7 @@ static void test_map_missing_page(void)
 
     start(&t);
     begin(&t, SVM_TESTDEV_MAP, IOVA, 16 * PAGE, WRITE);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     g_assert_cmphex(req.addr, ==, IOVA);
     g_assert(req.last && req.write);
     g_assert_cmpuint(done(&t), ==, 0);
@@ -305,11 +293,11 @@ static void test_map_refused(void)
     start(&t);
     qvtd_svm_map(t.f, IOVA, QVTD_FS_USER_RW & ~QVTD_FS_RW);
     begin(&t, SVM_TESTDEV_MAP, IOVA, PAGE, WRITE);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     respond(&t, &req, QVTD_SVM_INVALID);
     expect_end(&t, 1, -EACCES, REASON_PERMISSION, IOVA);
     begin(&t, SVM_TESTDEV_MAP, IOVA + PAGE, PAGE, 0);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     respond(&t, &req, QVTD_SVM_INVALID);
     expect_end(&t, 2, -EFAULT, REASON_UNMAPPED, IOVA + PAGE);
 
@@ -363,7 +351,7 @@ static void test_cancel(const void *data)
 
     start(&t);
     begin(&t, SVM_TESTDEV_SVM_WRITE, IOVA, 8, 0);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     g_assert_cmpint(qtestdev_call(&t, c->call), ==, 0);
     expect_end(&t, 1, -ECANCELED, REASON_CANCELLED, IOVA);
     pa = qvtd_svm_map(t.f, IOVA, QVTD_FS_USER_RW);
@@ -372,7 +360,7 @@ static void test_cancel(const void *data)
     g_assert_cmphex(qtest_readq(t.qts, pa), ==, ~PATTERN);
 
     begin(&t, SVM_TESTDEV_SVM_WRITE, IOVA + PAGE, 8, 0);
-    again = wait_page_req(&t);
+    again = qtestdev_wait_request(&t);
     respond(&t, &again, QVTD_SVM_INVALID);
     expect_end(&t, 2, -EFAULT, REASON_UNMAPPED, IOVA + PAGE);
     run(&t, SVM_TESTDEV_SVM_WRITE, IOVA, 8, 0);
@@ -388,12 +376,12 @@ static void test_cancel_spares_others(void)
     start(&t);
     qvtd_svm_add_process(t.f, OTHER_PASID);
     begin(&t, SVM_TESTDEV_SVM_READ, IOVA, 8, 0);
-    req[0] = wait_page_req(&t);
+    req[0] = qtestdev_wait_request(&t);
     qtestdev_set(&t, SVM_TESTDEV_SLOT, 1);
     t.pasid = OTHER_PASID;
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_OPEN), ==, 0);
     begin(&t, SVM_TESTDEV_SVM_READ, IOVA, 8, 0);
-    req[1] = wait_page_req(&t);
+    req[1] = qtestdev_wait_request(&t);
 
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_CANCEL_PASID), ==, 0);
     expect_end(&t, 1, -ECANCELED, REASON_CANCELLED, IOVA);
@@ -425,7 +413,7 @@ static void test_timeout(void)
     qtestdev_set(&t, SVM_TESTDEV_LENGTH, TIMEOUT_MS);
     g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_SET_TIMEOUT), ==, 0);
     begin(&t, SVM_TESTDEV_SVM_WRITE, IOVA, 8, 0);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     step_ms(t.qts, TIMEOUT_MS / 2);
     g_assert_cmpuint(done(&t), ==, 0);
     step_ms(t.qts, TIMEOUT_MS);
@@ -439,7 +427,7 @@ static void test_timeout(void)
     qtestdev_pop_none(&t);
     respond(&t, &req, QVTD_SVM_SUCCESS);
     begin(&t, SVM_TESTDEV_SVM_WRITE, IOVA, 8, 0);
-    req = wait_page_req(&t);
+    req = qtestdev_wait_request(&t);
     pa = qvtd_svm_map(t.f, IOVA, QVTD_FS_USER_RW);
     respond(&t, &req, QVTD_SVM_SUCCESS);
     expect_end(&t, 3, 0, 0, IOVA + 8);

@@ -644,6 +644,20 @@ static void test_fault_in_a_group(void)
     qvtd_svm_stop(f);
 }
 
+/* A group has its credits from the beginning, whatever software thinks then. */
+static void test_lowered_in_a_group(void)
+{
+    QVTDSVM *f = qvtd_svm_start_pri(CREDITS);
+
+    start_in_part(f);
+    qsvm_config_writel(&f->svm, f->svm.pri_cap + PCI_PRI_ALLOC_REQ, 1);
+    qvtd_writeq(f->v, QVTD_PQH_REG, 0);
+    qvtd_writel(f->v, QVTD_PRS_REG, QVTD_PRS_PPR | QVTD_PRS_PRO);
+    g_assert(serve_all(f));
+    g_assert(all_written(f, GROUP));
+    qvtd_svm_stop(f);
+}
+
 /* Without room from the start, and the overflow cleared before there is any */
 static void test_full(void)
 {
@@ -976,6 +990,8 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/prq/a-full-queue-overflows-again", test_full);
     qtest_add_func("/svm/prq/Stopped-does-not-wait-for-an-incomplete-group",
                    test_disabled_in_a_group);
+    qtest_add_func("/svm/prq/an-allocation-that-is-lowered-lets-a-group-end",
+                   test_lowered_in_a_group);
     qtest_add_func("/svm/prq/credits-of-a-group-that-faults-come-back",
                    test_fault_in_a_group);
     qtest_add_func("/svm/prq/a-wait-for-room-can-be-ended",

@@ -248,6 +248,86 @@ static void test_state(void)
 }
 
 /*
+ * The DMA helper of two functions
+ */
+
+/* A write of two pages that are missing */
+static void begin_write(QTestdev *t)
+{
+    qtestdev_set(t, SVM_TESTDEV_ADDR, IOVA + PAGE - 4);
+    qtestdev_set(t, SVM_TESTDEV_LENGTH, 8);
+    qtestdev_set(t, SVM_TESTDEV_FLAGS, 0);
+    g_assert_cmpint(qtestdev_call(t, SVM_TESTDEV_SVM_WRITE), ==, 0);
+}
+
+static void open_both(QTestdev *vf)
+{
+    for (int i = 0; i < VFS; i++) {
+        g_assert_cmpint(qtestdev_call(&vf[i], SVM_TESTDEV_OPEN), ==, 0);
+    }
+}
+
+static void wait_end(QTestdev *t, int ret)
+{
+    int64_t start = g_get_monotonic_time();
+
+    while (!qtestdev_reg(t, SVM_TESTDEV_SVM_DONE)) {
+        qsvm_step(&t->f->svm, start);
+    }
+    g_assert_cmpint(qtestdev_reg(t, SVM_TESTDEV_SVM_RET), ==, ret);
+}
+
+/* Neither waits, in the middle of a group, for what the other one has. */
+static void test_group_has_its_credits(void)
+{
+    QVTDPageReq req[2];
+    QTestdev pf, vf[VFS];
+
+    start(&pf, vf, "");
+    qtestdev_enable_pri(&pf, 3);
+    open_both(vf);
+    begin_write(&vf[0]);
+    g_assert(!qtestdev_wait_request(&vf[0]).last);
+    req[0] = qtestdev_wait_request(&vf[0]);
+    g_assert(req[0].last);
+    begin_write(&vf[1]);
+    req[1] = qtestdev_wait_request(&vf[1]);
+    g_assert(req[1].last);
+
+    qtestdev_respond(&vf[0], req[0].pasid, req[0].prgi, QVTD_SVM_FAILURE);
+    wait_end(&vf[0], -EIO);
+    wait_end(&vf[1], -EPERM);
+    qtestdev_stop(&pf);
+}
+
+/* All credits were the group's, and are the next one's. */
+static void test_group_ends_with_a_reset(void)
+{
+    QVTDPageReq req;
+    QTestdev pf, vf[VFS];
+
+    start(&pf, vf, "");
+    qtestdev_enable_pri(&pf, 2);
+    open_both(vf);
+    begin_write(&vf[0]);
+    qtestdev_wait_request(&vf[0]);
+    req = qtestdev_wait_request(&vf[0]);
+    qtestdev_set_master(&vf[0], false);
+    wait_end(&vf[0], -EPERM);
+    qtestdev_writew(&vf[0], ATS_CTRL, 0);
+    qtestdev_function_reset(&vf[0]);
+    qtestdev_respond(&vf[0], req.pasid, req.prgi, QVTD_SVM_SUCCESS);
+
+    qtestdev_set_master(&vf[0], true);
+    qtestdev_writew(&vf[0], ATS_CTRL, PCI_ATS_CTRL_ENABLE);
+    begin_write(&vf[0]);
+    qtestdev_wait_request(&vf[0]);
+    req = qtestdev_wait_request(&vf[0]);
+    g_assert(req.last);
+    qtestdev_stop(&pf);
+}
+
+/*
  * Resets and power
  */
 
@@ -387,6 +467,10 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/pri/an-index-belongs-to-one-function", test_groups);
     qtest_add_func("/svm/pri/Response-Failure-disables-all-that-share",
                    test_failure);
+    qtest_add_func("/svm/pri/functions-that-share-credits-complete-their-groups",
+                   test_group_has_its_credits);
+    qtest_add_func("/svm/pri/a-reset-of-a-virtual-function-frees-its-credits",
+                   test_group_ends_with_a_reset);
     qtest_add_func("/svm/caps/virtual-functions-hear-of-their-PF's-state",
                    test_state);
     qtest_add_func("/svm/caps/a-reset-of-a-virtual-function-spares-the-others",

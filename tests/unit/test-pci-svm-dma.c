@@ -66,6 +66,9 @@ static struct {
     int iotlb_errno;
     unsigned abandoned;
     uint16_t abandoned_prgi;
+    uint32_t credits[PCI_PRI_PRGI_MASK + 1];
+    uint32_t elsewhere;             /* that another function has */
+    unsigned forgotten;
     bool ats_no_write;
 
     /* What was marked dirty last */
@@ -264,10 +267,42 @@ int pci_pri_request_page(PCIDevice *dev, uint32_t pasid, bool priv_req,
     return 0;
 }
 
+unsigned pcie_pri_get_forgotten(const PCIDevice *dev)
+{
+    return fake.forgotten;
+}
+
+int pcie_pri_plan_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
+                        unsigned count)
+{
+    uint32_t used = qatomic_read(&fake.elsewhere);
+
+    g_assert_cmpuint(count, >, 0);
+    if (!pcie_pri_enabled(dev)) {
+        return -EPERM;
+    }
+    QEMU_LOCK_GUARD(&fake.lock);
+    for (int i = 0; i <= PCI_PRI_PRGI_MASK; i++) {
+        used += fake.credits[i];
+    }
+    if (fake.credits[prgi] || used >= fake.alloc) {
+        return -EBUSY;
+    }
+    fake.credits[prgi] = MIN(count, fake.alloc - used);
+    return fake.credits[prgi];
+}
+
+static void fake_end_group(uint16_t prgi)
+{
+    QEMU_LOCK_GUARD(&fake.lock);
+    fake.credits[prgi] = 0;
+}
+
 void pcie_pri_abandon_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi)
 {
     fake.abandoned++;
     fake.abandoned_prgi = prgi;
+    fake_end_group(prgi);
 }
 
 /* Memory */
@@ -367,9 +402,9 @@ void bql_block_unlock(bool increase)
 {
 }
 
-bool runstate_is_running(void)
+RunState runstate_get(void)
 {
-    return true;
+    return RUN_STATE_RUNNING;
 }
 
 int64_t cpu_get_clock(void)
@@ -419,6 +454,7 @@ static void guest_respond(uint16_t prgi, IOMMUPRIResponseCode code)
 {
     IOMMUPRIResponse response = { code, prgi };
 
+    fake_end_group(prgi & PCI_PRI_PRGI_MASK);
     if (fake.pri_notifier) {
         fake.pri_notifier->notify(fake.pri_notifier, &response);
     }
@@ -549,6 +585,8 @@ static void wait_queue(unsigned len)
 static void setup(void)
 {
     memset(fake.perm, 0, sizeof(fake.perm));
+    memset(fake.credits, 0, sizeof(fake.credits));
+    fake.elsewhere = 0;
     for (size_t i = 0; i < RAM_SIZE; i++) {
         fake.ram[i] = i * 7 + (i >> 12);
     }
@@ -1051,6 +1089,44 @@ static void test_all_indices(void)
     }
 }
 
+/* What is left is less than the operation wants, or nothing at first. */
+static void test_credits_elsewhere(void)
+{
+    Op op = op_new(false, 0, 0, 4 * PAGE);
+
+    fake.alloc = 8;
+    fake.elsewhere = 8;
+    op_start(&op);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 0);
+    g_assert_false(op.done);
+    qatomic_set(&fake.elsewhere, 5);
+    wait_queue(3);
+    g_assert_true(guest_request(2)->lpig);
+    guest_map_run(0, 4, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
+/* A group that the interface has forgotten is lost, though PRI is enabled. */
+static void test_forgotten(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    fake.alloc = 1;
+    op_start_in_turn(&op);
+    fake_end_group(guest_request(0)->prgi);
+    fake.forgotten++;
+    guest_change_state();
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
+    op_join_with(&op, PCI_SVM_DMA_DISABLED, -EPERM, op.addr);
+    op = op_new(false, 1, 0, 1);
+    op_start_in_turn(&op);
+    guest_map_run(1, 1, IOMMU_RW);
+    guest_respond(guest_request(1)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
+}
+
 /* A full queue */
 
 /* Until there is room only two requests of its group are sent. */
@@ -1115,16 +1191,23 @@ static void test_close_completes_the_group(void)
     g_assert_null(fake.pri_notifier);
 }
 
-/* Nobody will answer what was sent: the credits come back. */
+/*
+ * Nobody will answer what was sent: the credits come back. The OS has time to
+ * take it out of its queue.
+ */
 static void expect_abandoned(Op *op)
 {
     op_join_with(op, PCI_SVM_DMA_DISABLED, -EPERM, op->addr);
-    while (pci_svm_dma_outstanding(engine, PASID)) {
+    while (!fake.abandoned) {
         aio_poll(qemu_get_aio_context(), true);
     }
     g_assert_cmpuint(fake.abandoned, ==, 1);
     g_assert_cmpuint(fake.abandoned_prgi, ==, guest_request(0)->prgi);
     g_assert_cmpuint(fake.queue->len, ==, 2);
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 1);
+    fake.skew += NANOSECONDS_PER_SECOND / 10;
+    settle();
+    g_assert_cmpuint(pci_svm_dma_outstanding(engine, PASID), ==, 0);
 }
 
 static void test_disabled_in_a_group(void)
@@ -1343,6 +1426,25 @@ static void test_stopped_vm(void)
     fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
     op_join_ok(&op);
     g_assert_cmphex(fake.ram[0], ==, 0);
+}
+
+/* It stops when a worker has found that a page is missing */
+static void test_stopped_vm_asks_for_nothing(void)
+{
+    Op op = op_new(false, 0, 0, 1);
+
+    op_start(&op);
+    while (!get_stats().ats_holes || qatomic_read(&engine->busy)) {
+        g_usleep(1000);
+    }
+    fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
+    settle();
+    g_assert_cmpuint(fake.queue->len, ==, 0);
+    fake.vm_handler(fake.vm_opaque, true, RUN_STATE_RUNNING);
+    wait_queue(1);
+    guest_map_run(0, 1, IOMMU_RW);
+    guest_respond(guest_request(0)->prgi, IOMMU_PRI_RESP_SUCCESS);
+    op_join_ok(&op);
 }
 
 /* In other threads */
@@ -1981,6 +2083,28 @@ static void test_timeout_is_for_each_group(void)
 
 /* Cancelling */
 
+/* Nor does the time for one page pass while another one is waited for. */
+static void test_timeout_is_for_each_page(void)
+{
+    Op op = op_new(false, 0, 0, 2 * PAGE);
+
+    pci_svm_dma_set_page_timeout(engine, TIMEOUT_MS);
+    fake.room = 0;
+    op_start(&op);
+    settle();
+    fake.skew += TIMEOUT_NS * 3 / 4;
+    guest_map_run(0, 1, IOMMU_RW);
+    while (get_stats().bytes_read < PAGE) {
+        aio_poll(qemu_get_aio_context(), true);
+    }
+    settle();
+    fake.skew += TIMEOUT_NS * 3 / 4;
+    settle();
+    g_assert_false(op.done);
+    guest_map_run(1, 1, IOMMU_RW);
+    op_join_ok(&op);
+}
+
 static void test_cancel(void)
 {
     PCISVMDMAContext *other = pci_svm_dma_open(engine, PASID, &error_abort);
@@ -2583,6 +2707,7 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/credits/first-come-first-served", test_credits },
     { "/pci-svm-dma/credits/cancelled", test_cancelled_in_the_credit_queue },
     { "/pci-svm-dma/credits/all-indices", test_all_indices },
+    { "/pci-svm-dma/credits/shared-with-others", test_credits_elsewhere },
     { "/pci-svm-dma/full-queue/at-first", test_no_room_at_first },
     { "/pci-svm-dma/full-queue/in-a-group", test_no_room_in_a_group },
     { "/pci-svm-dma/full-queue/close-completes-the-group",
@@ -2605,6 +2730,9 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/state/ats-off-empties-the-cache",
       test_ats_off_empties_the_cache },
     { "/pci-svm-dma/state/stopped-vm", test_stopped_vm },
+    { "/pci-svm-dma/state/stopped-vm-asks-for-nothing",
+      test_stopped_vm_asks_for_nothing },
+    { "/pci-svm-dma/state/forgotten-requests", test_forgotten },
     { "/pci-svm-dma/state/stopped-vm-race", test_stopped_vm_race },
     { "/pci-svm-dma/race", test_race },
     { "/pci-svm-dma/list/read", test_list_read },
@@ -2623,6 +2751,7 @@ static const TestCase test_cases[] = {
     { "/pci-svm-dma/timeout/no-room", test_timeout_without_room },
     { "/pci-svm-dma/timeout/in-a-group", test_timeout_in_a_group },
     { "/pci-svm-dma/timeout/each-group", test_timeout_is_for_each_group },
+    { "/pci-svm-dma/timeout/each-page", test_timeout_is_for_each_page },
     { "/pci-svm-dma/cancel/context", test_cancel },
     { "/pci-svm-dma/cancel/pasid", test_cancel_pasid },
     { "/pci-svm-dma/request/main-loop", test_requests },

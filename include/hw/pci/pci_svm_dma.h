@@ -318,7 +318,10 @@ void pci_svm_dma_cancel_pasid(PCISVMDMA *engine, uint32_t pasid);
  *
  * A group counts from before its first request until the OS has answered it,
  * whatever becomes of the operation that needs it; or until PRI is disabled, or
- * the function reset.
+ * the function reset. One that cannot be completed, because the OS has taken
+ * away what its last request needs, is never answered: it counts for another
+ * 100 ms of the virtual machine's time, in which the OS takes what it was sent
+ * of it out of its queue.
  *
  * Before an OS gives a PASID to somebody else the function has to stop its use
  * of it: it ends what it does, and waits for the responses to its page requests

@@ -135,6 +135,39 @@ bool pcie_pri_response_pasid_required(const PCIDevice *dev);
 uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid);
 
 /**
+ * pcie_pri_get_forgotten: how often requests were forgotten
+ *
+ * @dev: the function
+ *
+ * Changes when a reset, or a Response Failure, has made the interface forget
+ * the function's requests: no response to them reaches it any more.
+ *
+ * Context: any thread.
+ */
+unsigned pcie_pri_get_forgotten(const PCIDevice *dev);
+
+/**
+ * pcie_pri_plan_group: give a group the credits of all its requests
+ *
+ * @dev: the function
+ * @pasid: PASID, or %PCI_NO_PASID
+ * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
+ * @count: requests, not 0
+ *
+ * Functions that share an interface share its credits. A group that had to wait
+ * for more of them in its middle might wait for others that do the same. One
+ * that was planned ends with its last request, as any other, or with
+ * pcie_pri_abandon_group().
+ *
+ * Returns: the number of requests that it may have, 1..@count; -EPERM while PRI
+ * is disabled; -EBUSY when the allocation is used up, or the index in use.
+ *
+ * Context: any thread.
+ */
+int pcie_pri_plan_group(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
+                        unsigned count);
+
+/**
  * pcie_pri_begin_request: account for a page request about to be sent
  *
  * @dev: the function
@@ -143,8 +176,9 @@ uint32_t pcie_pri_get_outstanding(const PCIDevice *dev, const uint32_t *pasid);
  * @last: last request of its group
  * @serial: set to what tells the group from a later one of the same index
  *
- * Takes one credit of the allocation. A response may come as soon as the
- * request is visible to the host, so this must come before.
+ * Takes one credit of the allocation, or of the group's, if that was planned.
+ * A response may come as soon as the request is visible to the host, so this
+ * must come before.
  *
  * Returns: 0; -EPERM while PRI is disabled; -EBUSY when the allocation is used
  * up, when the group is complete and awaits its response, or, without PRG
@@ -163,7 +197,8 @@ int pcie_pri_begin_request(PCIDevice *dev, uint32_t pasid, uint16_t prgi,
  * @prgi: page request group index, 0..%PCI_PRI_PRGI_MASK
  *
  * For a group whose rest the device will not send, or the host refuses: what
- * was sent of it is never answered, and its credits come back. A group that is
+ * was sent of it is never answered, and its credits come back, with those that
+ * were planned. A group that is
  * complete, or that there is not, stays as it is.
  *
  * Context: any thread.

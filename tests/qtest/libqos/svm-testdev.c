@@ -299,6 +299,18 @@ QVTDPageReq qtestdev_pop(QTestdev *t)
     return req;
 }
 
+QVTDPageReq qtestdev_wait_request(QTestdev *t)
+{
+    int64_t start = g_get_monotonic_time();
+    QVTDPageReq req;
+
+    while (!qvtd_pop_page_req(t->f->v, &req)) {
+        qsvm_step(&t->f->svm, start);
+    }
+    g_assert_cmphex(req.sid, ==, t->sid);
+    return req;
+}
+
 void qtestdev_pop_none(QTestdev *t)
 {
     QVTDPageReq req;

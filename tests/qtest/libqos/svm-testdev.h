@@ -246,6 +246,12 @@ int64_t qtestdev_request(QTestdev *t, uint16_t prgi, bool last);
 QVTDPageReq qtestdev_pop(QTestdev *t);
 
 /**
+ * qtestdev_wait_request: wait for a page request, and take it off the queue
+ * @t: the function that must have sent it; the VM's time passes meanwhile
+ */
+QVTDPageReq qtestdev_wait_request(QTestdev *t);
+
+/**
  * qtestdev_pop_none: fail the test if the page request queue is not empty
  * @t: any function
  */
