@@ -93,6 +93,11 @@ bool vtd_svm_decide_config(IntelIOMMUState *s, Error **errp)
         error_setg(errp, "svm=on needs dma-drain=on");
         return false;
     }
+    if (s->caching_mode) {
+        /* It lets in notifiers that shadow what first-stage tables map. */
+        error_setg(errp, "svm=on needs caching-mode=off");
+        return false;
+    }
     if (s->snoop_control) {
         /* It refuses the notifiers that carry invalidations to devices. */
         error_setg(errp, "svm=on needs snoop-control=off");

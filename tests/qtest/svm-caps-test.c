@@ -62,7 +62,8 @@ static const Caps caps[] = {
       CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SVM },
     { "/svm/caps/what-svm-on-offers-with-what-it-needs",
       "svm=on,x-scalable-mode=on,x-flts=on,device-iotlb=on,x-pasid-mode=on,"
-      "aw-bits=48,dma-translation=on,dma-drain=on,snoop-control=off",
+      "aw-bits=48,dma-translation=on,dma-drain=on,snoop-control=off,"
+      "caching-mode=off",
       CAP_48 | VTD_CAP_FS1GP, ECAP_DEFAULT | ECAP_SVM },
     { "/svm/caps/what-svm-on-offers-without-1-GiB-pages", "svm=on,fs1gp=off",
       CAP_48, ECAP_DEFAULT | ECAP_SVM },
@@ -107,9 +108,6 @@ static const Caps caps[] = {
       "svm=on,svm-pasid-bits=8",
       CAP_48 | VTD_CAP_FS1GP,
       ECAP_DEFAULT | (ECAP_SVM & ~ECAP_PSS_20) | 7ULL << 35 },
-    { "/svm/caps/what-svm-on-offers-with-caching-mode",
-      "svm=on,caching-mode=on",
-      CAP_48 | VTD_CAP_FS1GP | VTD_CAP_CM, ECAP_DEFAULT | ECAP_SVM },
 
     { "/svm/caps/what-the-defaults-offer", "svm=off", CAP_48, ECAP_DEFAULT },
     { "/svm/caps/what-intremap-off-offers", "intremap=off",
@@ -200,6 +198,8 @@ static const Refusal refusals[] = {
       "svm=on needs dma-translation=on" },
     { "/svm/caps/svm-needs-DMA-drain", "svm=on,dma-drain=off",
       "svm=on needs dma-drain=on" },
+    { "/svm/caps/svm-needs-caching-mode-off", "svm=on,caching-mode=on",
+      "svm=on needs caching-mode=off" },
     { "/svm/caps/svm-needs-snoop-control-off", "svm=on,snoop-control=on",
       "svm=on needs snoop-control=off" },
 };
