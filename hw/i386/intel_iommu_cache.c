@@ -22,8 +22,8 @@
  */
 struct VTDCacheEntry {
     unsigned seq;
-    unsigned generation;        /* of the cache when the tables were read */
     uint32_t pasid;
+    unsigned long generation;   /* of the cache when the tables were read */
     uint16_t sid;
     bool fpd;
     uint64_t ce[4];
@@ -52,7 +52,7 @@ static void cache_copy_in(uint64_t *to, const uint64_t *from, size_t words)
 }
 
 bool vtd_cache_lookup(IntelIOMMUState *s, VTDRequestContext *ctx,
-                      unsigned generation)
+                      unsigned long generation)
 {
     VTDCacheEntry *e = cache_slot(s, ctx->sid, ctx->pasid);
     unsigned seq = qatomic_load_acquire(&e->seq);
@@ -72,7 +72,7 @@ bool vtd_cache_lookup(IntelIOMMUState *s, VTDRequestContext *ctx,
 
 /* Where two threads meet, one of them leaves it. */
 void vtd_cache_insert(IntelIOMMUState *s, const VTDRequestContext *ctx,
-                      unsigned generation)
+                      unsigned long generation)
 {
     VTDCacheEntry *e = cache_slot(s, ctx->sid, ctx->pasid);
     unsigned seq = qatomic_read(&e->seq);
@@ -103,4 +103,6 @@ void vtd_cache_init(IntelIOMMUState *s)
 void vtd_cache_drop(IntelIOMMUState *s)
 {
     qatomic_inc(&s->svm_state.cache_generation);
+    /* After that: a walk in its new generation begins with the new caches */
+    qatomic_inc(&s->svm_state.tlb_generation);
 }

@@ -28,7 +28,6 @@
 
 #include "qemu/osdep.h"
 #include "qemu/lockable.h"
-#include "hw/i386/pc.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "hw/registerfields.h"
@@ -62,9 +61,8 @@ void vtd_inv_record_queue_error(IntelIOMMUState *s)
 
 static bool vtd_inv_function_answers(uint16_t sid)
 {
-    PCIBus *root = PC_MACHINE(qdev_get_machine())->pcibus;
-    PCIDevice *dev = pci_find_device(root, VTD_SID_TO_BUS(sid),
-                                     VTD_SID_TO_DEVFN(sid));
+    PCIBus *bus = vtd_find_bus(VTD_SID_TO_BUS(sid));
+    PCIDevice *dev = bus ? bus->devices[VTD_SID_TO_DEVFN(sid)] : NULL;
 
     return dev && dev->enabled && pci_is_express(dev) &&
            pcie_find_capability(dev, PCI_EXT_CAP_ID_ATS);

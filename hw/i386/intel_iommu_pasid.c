@@ -10,6 +10,7 @@
 
 #include "qemu/osdep.h"
 #include "qemu/main-loop.h"
+#include "qemu/xxhash.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
 #include "intel_iommu_svm.h"
@@ -40,81 +41,59 @@ struct VTDSVMFunction {
 
 #define TYPE_VTD_PASID_REGION "intel-iommu-pasid-memory-region"
 
-static uint16_t vtd_function_sid(const VTDSVMFunction *fn)
-{
-    return PCI_BUILD_BDF(pci_bus_num(fn->bus), fn->devfn);
-}
-
 /*
  * A function is known by its bus and not by its requester ID, which changes
- * when the guest renumbers its buses. The table by requester ID is a cache of
- * the list: it is made anew when it turns out to be wrong.
+ * when the guest renumbers its buses.
  */
-static void vtd_rebuild_sids(IntelIOMMUState *s)
+static guint vtd_function_hash(gconstpointer v)
 {
-    VTDSVMState *svm = &s->svm_state;
+    const VTDSVMFunction *fn = v;
 
-    g_hash_table_remove_all(svm->by_sid);
-    for (guint i = 0; i < svm->functions->len; i++) {
-        VTDSVMFunction *fn = g_ptr_array_index(svm->functions, i);
-
-        g_hash_table_insert(svm->by_sid,
-                            GUINT_TO_POINTER(vtd_function_sid(fn)), fn);
-    }
+    return qemu_xxhash4((uintptr_t)fn->bus, fn->devfn);
 }
 
-static VTDSVMFunction *vtd_lookup_sid(IntelIOMMUState *s, uint16_t sid)
+static gboolean vtd_function_equal(gconstpointer v1, gconstpointer v2)
 {
-    VTDSVMFunction *fn = g_hash_table_lookup(s->svm_state.by_sid,
-                                             GUINT_TO_POINTER(sid));
+    const VTDSVMFunction *fn1 = v1, *fn2 = v2;
 
-    return fn && vtd_function_sid(fn) == sid ? fn : NULL;
+    return fn1->bus == fn2->bus && fn1->devfn == fn2->devfn;
 }
 
-static VTDSVMFunction *vtd_find_function(IntelIOMMUState *s, uint16_t sid)
+static VTDSVMFunction *vtd_find_function(IntelIOMMUState *s, PCIBus *bus,
+                                         uint8_t devfn)
 {
-    VTDSVMFunction *fn = vtd_lookup_sid(s, sid);
+    const VTDSVMFunction key = { .bus = bus, .devfn = devfn };
 
-    if (!fn) {
-        vtd_rebuild_sids(s);
-        fn = vtd_lookup_sid(s, sid);
-    }
-    return fn;
+    return g_hash_table_lookup(s->svm_state.functions, &key);
 }
 
 static VTDSVMFunction *vtd_find_or_add_function(IntelIOMMUState *s,
                                                 PCIBus *bus, int devfn)
 {
-    VTDSVMState *svm = &s->svm_state;
-    VTDSVMFunction *fn;
+    VTDSVMFunction *fn = vtd_find_function(s, bus, devfn);
 
-    for (guint i = 0; i < svm->functions->len; i++) {
-        fn = g_ptr_array_index(svm->functions, i);
-        if (fn->bus == bus && fn->devfn == devfn) {
-            return fn;
-        }
+    if (!fn) {
+        fn = g_new(VTDSVMFunction, 1);
+        *fn = (VTDSVMFunction) {
+            .s = s, .bus = bus, .devfn = devfn,
+            .pasids = g_hash_table_new(NULL, NULL),
+        };
+        g_hash_table_add(s->svm_state.functions, fn);
     }
-    fn = g_new0(VTDSVMFunction, 1);
-    fn->s = s;
-    fn->bus = bus;
-    fn->devfn = devfn;
-    fn->pasids = g_hash_table_new(NULL, NULL);
-    g_ptr_array_add(svm->functions, fn);
     return fn;
 }
 
 static void vtd_remove_function(IntelIOMMUState *s, VTDSVMFunction *fn)
 {
-    g_hash_table_remove_all(s->svm_state.by_sid);
+    g_hash_table_remove(s->svm_state.functions, fn);
     g_hash_table_destroy(fn->pasids);
-    g_ptr_array_remove_fast(s->svm_state.functions, fn);
     g_free(fn);
 }
 
 void vtd_pasid_init(IntelIOMMUState *s)
 {
-    s->svm_state.functions = g_ptr_array_new();
-    s->svm_state.by_sid = g_hash_table_new(NULL, NULL);
+    s->svm_state.functions = g_hash_table_new(vtd_function_hash,
+                                              vtd_function_equal);
     vtd_cache_init(s);
     vtd_tlb_init(s);
 }
@@ -177,25 +156,6 @@ void vtd_put_iotlb_region(IntelIOMMUState *s, PCIBus *bus, int devfn,
     }
 }
 
-PCIBus *vtd_find_bus(IntelIOMMUState *s, uint8_t bus_num)
-{
-    GHashTableIter iter;
-    VTDAddressSpace *as = s->vtd_as_cache[bus_num];
-
-    /* Filled on demand, and checked: bus numbers are the guest's. */
-    if (as && pci_bus_num(as->bus) == bus_num) {
-        return as->bus;
-    }
-    g_hash_table_iter_init(&iter, s->vtd_address_spaces);
-    while (g_hash_table_iter_next(&iter, NULL, (gpointer *)&as)) {
-        if (pci_bus_num(as->bus) == bus_num) {
-            s->vtd_as_cache[bus_num] = as;
-            return as->bus;
-        }
-    }
-    return NULL;
-}
-
 static void vtd_notify_region(VTDPASIDRegion *region, uint32_t pasid,
                               hwaddr addr, hwaddr mask)
 {
@@ -213,11 +173,20 @@ static void vtd_notify_region(VTDPASIDRegion *region, uint32_t pasid,
     memory_region_notify_iommu(&region->iommu, 0, event);
 }
 
+/* A function that is on its way out is not on its bus any more. */
+static bool vtd_invalidates_globally(const VTDSVMFunction *fn)
+{
+    PCIDevice *dev = fn->bus->devices[fn->devfn];
+
+    return dev && pcie_ats_global_invalidate(dev);
+}
+
 void vtd_invalidate_pasid_dev_tlb(IntelIOMMUState *s, uint16_t sid,
                                   uint32_t pasid, bool global, hwaddr addr,
                                   hwaddr mask)
 {
-    VTDSVMFunction *fn = vtd_find_function(s, sid);
+    PCIBus *bus = vtd_find_bus(VTD_SID_TO_BUS(sid));
+    VTDSVMFunction *fn = vtd_find_function(s, bus, VTD_SID_TO_DEVFN(sid));
     GHashTableIter iter;
     gpointer key, region;
 
@@ -225,7 +194,7 @@ void vtd_invalidate_pasid_dev_tlb(IntelIOMMUState *s, uint16_t sid,
     if (!fn) {
         return;
     }
-    if (!global || !pcie_ats_global_invalidate(fn->bus->devices[fn->devfn])) {
+    if (!global || !vtd_invalidates_globally(fn)) {
         region = g_hash_table_lookup(fn->pasids, GUINT_TO_POINTER(pasid));
         if (region) {
             vtd_notify_region(region, pasid, addr, mask);

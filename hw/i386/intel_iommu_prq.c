@@ -297,7 +297,7 @@ bool vtd_prq_process_response_desc(IntelIOMMUState *s, VTDInvDesc *desc)
     }
     trace_vtd_prq_response(sid, pasid, response.prgi, response.response_code);
 
-    bus = vtd_find_bus(s, VTD_SID_TO_BUS(sid));
+    bus = vtd_find_bus(VTD_SID_TO_BUS(sid));
     if (bus) {
         pci_pri_respond(bus, VTD_SID_TO_DEVFN(sid), pasid, &response);
     }

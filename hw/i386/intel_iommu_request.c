@@ -13,7 +13,6 @@
 #include "qemu/main-loop.h"
 #include "hw/pci/pci_bus.h"
 #include "hw/pci/pci_device.h"
-#include "system/dma.h"
 #include "intel_iommu_svm.h"
 #include "trace.h"
 
@@ -28,8 +27,6 @@
 #define PASID_ENTRY_RSVD_VAL0   0xe20ULL
 #define PASID_ENTRY_RSVD_VAL1   0x7f0000ULL
 #define PASID_ENTRY_RSVD_VAL2   0xf00ULL
-
-static const MemTxAttrs table_attrs = { .memory = 1 };
 
 /* ---- PASID tables */
 
@@ -53,8 +50,8 @@ static VTDFaultReason vtd_read_pasid_dir(IntelIOMMUState *s,
     hwaddr base = ce->lo & VTD_PASID_DIR_BASE_ADDR_MASK;
     unsigned index = VTD_PASID_DIR_INDEX(pasid);
 
-    if (dma_memory_read(&address_space_memory, base + index * sizeof(*pdire),
-                        pdire, sizeof(*pdire), table_attrs)) {
+    if (!vtd_read_table(base + index * sizeof(*pdire), pdire,
+                        sizeof(*pdire))) {
         *pdire = 0;
         return VTD_FR_PASID_DIR_ACCESS_ERR;
     }
@@ -134,8 +131,7 @@ static VTDFaultReason vtd_read_pasid_entry(IntelIOMMUState *s, hwaddr table,
     hwaddr addr = (table & VTD_PASID_TABLE_BASE_ADDR_MASK) +
                   VTD_PASID_TABLE_INDEX(pasid) * sizeof(*pe);
 
-    if (dma_memory_read(&address_space_memory, addr, pe, sizeof(*pe),
-                        table_attrs)) {
+    if (!vtd_read_table(addr, pe, sizeof(*pe))) {
         memset(pe, 0, sizeof(*pe));
         return VTD_FR_PASID_TABLE_ACCESS_ERR;
     }
@@ -249,7 +245,7 @@ static VTDFaultReason vtd_request_check(IntelIOMMUState *s, bool scalable,
 
 static VTDFaultReason vtd_request_read_tables(IntelIOMMUState *s, uint8_t devfn,
                                               VTDRequestContext *ctx,
-                                              unsigned generation)
+                                              unsigned long generation)
 {
     bool scalable = s->root_scalable;
     VTDFaultReason fault;
@@ -295,7 +291,7 @@ VTDFaultReason vtd_request_begin(IntelIOMMUState *s, PCIBus *bus, int devfn,
                                  VTDRequestContext *ctx)
 {
     VTDSVMState *svm = &s->svm_state;
-    unsigned generation;
+    unsigned long generation;
 
     ctx->sid = PCI_BUILD_BDF(pci_bus_num(bus), devfn);
     ctx->pasid = pasid;

@@ -170,12 +170,14 @@ void vtd_fetch_inv_desc(IntelIOMMUState *s);
 bool vtd_inv_desc_reserved_check(IntelIOMMUState *s, VTDInvDesc *inv_desc,
                                  uint64_t mask[4], bool dw,
                                  const char *func_name, const char *desc_type);
+bool vtd_read_table(hwaddr addr, void *buf, hwaddr len);
 int vtd_dev_to_context_entry(IntelIOMMUState *s, uint8_t bus_num,
                              uint8_t devfn, VTDContextEntry *ce);
 bool vtd_slpte_nonzero_rsvd(uint64_t slpte, uint32_t level);
 bool vtd_is_qualified_fault(VTDFaultReason fault);
 void vtd_report_frcd_fault(IntelIOMMUState *s, uint64_t source_id, uint64_t hi,
                            uint64_t lo);
+PCIBus *vtd_find_bus(uint8_t bus_num);
 bool vtd_switch_address_space(VTDAddressSpace *as);
 void vtd_pt_schedule_fast_path(VTDAddressSpace *as);
 
@@ -312,7 +314,7 @@ void vtd_cache_drop(IntelIOMMUState *s);
  * Context: any thread.
  */
 bool vtd_cache_lookup(IntelIOMMUState *s, VTDRequestContext *ctx,
-                      unsigned generation);
+                      unsigned long generation);
 
 /**
  * vtd_cache_insert: remember what the tables said
@@ -324,7 +326,7 @@ bool vtd_cache_lookup(IntelIOMMUState *s, VTDRequestContext *ctx,
  * Context: any thread.
  */
 void vtd_cache_insert(IntelIOMMUState *s, const VTDRequestContext *ctx,
-                      unsigned generation);
+                      unsigned long generation);
 
 /**
  * vtd_drain_requests: wait for the requests that are being served
@@ -586,18 +588,6 @@ IOMMUMemoryRegion *vtd_get_iotlb_region(IntelIOMMUState *s, PCIBus *bus,
  */
 void vtd_put_iotlb_region(IntelIOMMUState *s, PCIBus *bus, int devfn,
                           uint32_t pasid);
-
-/**
- * vtd_find_bus: bus that has a number now
- *
- * @s: the IOMMU
- * @bus_num: bus number, as the guest has assigned it
- *
- * Returns: the bus, or NULL.
- *
- * Context: BQL.
- */
-PCIBus *vtd_find_bus(IntelIOMMUState *s, uint8_t bus_num);
 
 /**
  * vtd_invalidate_pasid_dev_tlb: tell a function about stale translations

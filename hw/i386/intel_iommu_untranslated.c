@@ -27,7 +27,7 @@ struct VTDTLBEntry {
     unsigned perm;
     uint32_t pasid;
     uint16_t sid;
-    uint64_t stamp;             /* of the caches before the walk */
+    unsigned long generation;   /* of the IOTLB before the walk */
     uint64_t page;              /* whose request it was; it may map more */
     uint64_t target;
     uint64_t mask;
@@ -47,17 +47,6 @@ typedef struct Untranslated {
 
 /* ---- IOTLB */
 
-/*
- * Whoever drops a cache changes it: an entry with another stamp is stale. 0 is
- * that of an empty one.
- */
-static uint64_t tlb_stamp(VTDSVMState *svm)
-{
-    unsigned cache = qatomic_load_acquire(&svm->cache_generation);
-
-    return (uint64_t)cache << 32 | qatomic_load_acquire(&svm->tlb_generation);
-}
-
 static VTDTLBEntry *tlb_slot(const Untranslated *r)
 {
     uint64_t requester = (uint64_t)r->sid << 32 | r->pasid;
@@ -72,21 +61,22 @@ static IOMMUAccessFlags untranslated_access(const Untranslated *r)
 }
 
 static bool tlb_is_hit(const VTDTLBEntry *e, const Untranslated *r,
-                       uint64_t stamp)
+                       unsigned long generation)
 {
     return qatomic_read__nocheck(&e->page) == r->addr >> VTD_PAGE_SHIFT &&
-           qatomic_read__nocheck(&e->stamp) == stamp &&
+           qatomic_read(&e->generation) == generation &&
            qatomic_read(&e->pasid) == r->pasid &&
            qatomic_read(&e->sid) == r->sid &&
            qatomic_read(&e->perm) & untranslated_access(r);
 }
 
-static bool tlb_lookup(const Untranslated *r, uint64_t stamp, VTDMapping *m)
+static bool tlb_lookup(const Untranslated *r, unsigned long generation,
+                       VTDMapping *m)
 {
     VTDTLBEntry *e = tlb_slot(r);
     unsigned seq = qatomic_load_acquire(&e->seq);
 
-    if (seq & 1 || !tlb_is_hit(e, r, stamp)) {
+    if (seq & 1 || !tlb_is_hit(e, r, generation)) {
         return false;
     }
     m->target = qatomic_read__nocheck(&e->target);
@@ -98,7 +88,7 @@ static bool tlb_lookup(const Untranslated *r, uint64_t stamp, VTDMapping *m)
 }
 
 /* Where two threads meet, one of them leaves it. */
-static void tlb_insert(const Untranslated *r, uint64_t stamp,
+static void tlb_insert(const Untranslated *r, unsigned long generation,
                        const VTDMapping *m)
 {
     VTDTLBEntry *e = tlb_slot(r);
@@ -112,7 +102,7 @@ static void tlb_insert(const Untranslated *r, uint64_t stamp,
     qatomic_set(&e->perm, m->perm);
     qatomic_set(&e->pasid, r->pasid);
     qatomic_set(&e->sid, r->sid);
-    qatomic_set__nocheck(&e->stamp, stamp);
+    qatomic_set(&e->generation, generation);
     qatomic_set__nocheck(&e->page, r->addr >> VTD_PAGE_SHIFT);
     qatomic_set__nocheck(&e->target, m->target);
     qatomic_set__nocheck(&e->mask, m->mask);
@@ -122,6 +112,8 @@ static void tlb_insert(const Untranslated *r, uint64_t stamp,
 void vtd_tlb_init(IntelIOMMUState *s)
 {
     if (s->svm) {
+        /* Generation 0 is that of empty entries. */
+        s->svm_state.tlb_generation = 1;
         s->svm_state.tlb = g_new0(VTDTLBEntry, TLB_ENTRIES);
     }
 }
@@ -167,12 +159,13 @@ static VTDFaultReason untranslated_find(Untranslated *r, VTDMapping *m)
     return vtd_walk_one(r->s, &ctx->ce, &ctx->pe, r->addr, r->is_write, m);
 }
 
-static bool untranslated_walk(Untranslated *r, uint64_t stamp, VTDMapping *m)
+static bool untranslated_walk(Untranslated *r, unsigned long generation,
+                              VTDMapping *m)
 {
     VTDFaultReason fault = untranslated_find(r, m);
 
     if (!fault) {
-        tlb_insert(r, stamp, m);
+        tlb_insert(r, generation, m);
     }
     vtd_request_end(r->s, &r->ctx);
     if (fault) {
@@ -185,11 +178,13 @@ static bool untranslated_walk(Untranslated *r, uint64_t stamp, VTDMapping *m)
 
 static bool untranslated_request(Untranslated *r, IOMMUTLBEntry *entry)
 {
-    uint64_t stamp = tlb_stamp(&r->s->svm_state);
+    VTDSVMState *svm = &r->s->svm_state;
+    unsigned long generation = qatomic_load_acquire(&svm->tlb_generation);
     VTDMapping m = { };
 
     r->sid = PCI_BUILD_BDF(pci_bus_num(r->bus), r->devfn);
-    if (!tlb_lookup(r, stamp, &m) && !untranslated_walk(r, stamp, &m)) {
+    if (!tlb_lookup(r, generation, &m) &&
+        !untranslated_walk(r, generation, &m)) {
         return false;
     }
     entry->iova = r->addr & ~m.mask;

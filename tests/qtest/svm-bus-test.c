@@ -130,6 +130,122 @@ static void test_renumber_waiting(void)
     qvtd_svm_stop(f);
 }
 
+/* An endpoint on the root bus, and one beside the ports of a switch */
+#define SWITCH_ARGS     "-global ICH9-LPC." \
+                        "acpi-pci-hotplug-with-bridge-support=off " \
+                        "-device svm,addr=6 " \
+                        "-device pcie-root-port,id=rp,addr=5 " \
+                        "-device x3130-upstream,id=switch,bus=rp " \
+                        "-device svm,bus=switch,addr=6"
+#define SWITCH_DEVFN    (1 << 8)
+#define SWITCH_BUS      2
+#define ENDPOINT_DEVFN  QPCI_DEVFN(6, 0)
+#define BEHIND_SID      (SWITCH_BUS << 8 | ENDPOINT_DEVFN)
+
+static void set_bus_number(QVTDSVM *f, int devfn, uint8_t reg, uint8_t number)
+{
+    QPCIDevice *bridge = qpci_device_find(f->bus, devfn);
+
+    qpci_config_writeb(bridge, reg, number);
+    g_free(bridge);
+}
+
+static void number_switch(QVTDSVM *f)
+{
+    qvtd_svm_number_bus(f, PORT_DEVFN, 1);
+    set_bus_number(f, PORT_DEVFN, PCI_SUBORDINATE_BUS, SWITCH_BUS);
+    qvtd_svm_number_bus(f, SWITCH_DEVFN, SWITCH_BUS);
+}
+
+/* It shares the tables of the fixture's endpoint. */
+static void enable_behind_switch(QVTDSVM *f, QSVM *svm)
+{
+    qsvm_init(svm, f->bus, BEHIND_SID);
+    qvtd_set_context(f->v, BEHIND_SID, QVTD_SVM_CONTEXT, QVTD_SVM_PDTS, f->dir,
+                     0);
+    qsvm_set_pasid_enables(svm, PCI_PASID_CTRL_ENABLE);
+    qsvm_set_ats(svm, true);
+    qsvm_set_pasid(svm, QVTD_SVM_PASID);
+}
+
+/* Both endpoints have the page in their caches. */
+static QVTDSVM *start_switch(QSVM *behind, uint64_t *page)
+{
+    QVTDSVM *f;
+
+    if (!qtest_has_device("x3130-upstream")) {
+        g_test_skip("no x3130-upstream");
+        return NULL;
+    }
+    f = qvtd_svm_start_machine("", SWITCH_ARGS);
+    number_switch(f);
+    qvtd_svm_attach(f, ENDPOINT_DEVFN);
+    enable_behind_switch(f, behind);
+    *page = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    g_assert(qvtd_svm_writes(f, IOVA, *page));
+    g_assert(qsvm_write(behind, IOVA, 1));
+    return f;
+}
+
+/* A bridge that has lost its numbers has that of the root bus */
+static void test_same_number(void)
+{
+    uint64_t old, new;
+    QSVM behind;
+    QVTDSVM *f = start_switch(&behind, &old);
+
+    if (!f) {
+        return;
+    }
+    set_bus_number(f, SWITCH_DEVFN, PCI_SECONDARY_BUS, 0);
+    new = qvtd_svm_map(f, IOVA, QVTD_FS_USER_RW);
+    qvtd_inv(f->v, qvtd_dev_piotlb_desc(ENDPOINT_DEVFN, QVTD_SVM_PASID, IOVA,
+                                        false, false));
+    g_assert(qvtd_svm_writes(f, IOVA, new));
+    qsvm_fini(&behind);
+    qvtd_svm_stop(f);
+}
+
+static void write_slot_control(QVTDSVM *f, uint16_t val)
+{
+    QPCIDevice *port = qpci_device_find(f->bus, PORT_DEVFN);
+    uint8_t cap = qpci_find_capability(port, PCI_CAP_ID_EXP, 0);
+
+    qpci_config_writew(port, cap + PCI_EXP_SLTCTL, val);
+    g_free(port);
+}
+
+static void unplug_switch(QVTDSVM *f)
+{
+    write_slot_control(f, PCI_EXP_SLTCTL_PWR_IND_ON | PCI_EXP_SLTCTL_PWR_ON);
+    qtest_qmp_assert_success(f->qts, "{ 'execute': 'device_del', "
+                                     "'arguments': { 'id': 'switch' } }");
+    write_slot_control(f, PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
+    qtest_qmp_eventwait(f->qts, "DEVICE_DELETED");
+}
+
+/* What the OS still says of the endpoint concerns nobody */
+static void test_unplug_switch(void)
+{
+    uint64_t page;
+    QSVM behind;
+    QVTDSVM *f = start_switch(&behind, &page);
+
+    if (!f) {
+        return;
+    }
+    unplug_switch(f);
+    qvtd_inv(f->v, qvtd_pasid_cache_desc(QVTD_PC_GLOBAL, 0, 0));
+    qvtd_inv(f->v, qvtd_page_response_desc(BEHIND_SID, QVTD_SVM_PASID, 0,
+                                           QVTD_SVM_SUCCESS));
+    qvtd_inv_times_out(f->v, qvtd_dev_piotlb_desc(BEHIND_SID, QVTD_SVM_PASID,
+                                                  IOVA, false, true));
+    qvtd_inv_all(f->v);
+    g_assert(qvtd_svm_writes(f, IOVA, page));
+    qsvm_fini(&behind);
+    qvtd_svm_stop(f);
+}
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
@@ -137,6 +253,10 @@ int main(int argc, char **argv)
                    test_root_port);
     qtest_add_func("/svm/inv/a-function-is-known-by-the-number-of-its-bus",
                    test_renumber);
+    qtest_add_func("/svm/inv/a-bus-without-a-number-is-not-the-root-bus",
+                   test_same_number);
+    qtest_add_func("/svm/inv/a-bus-is-unplugged-with-its-functions",
+                   test_unplug_switch);
     qtest_add_func("/svm/pri/a-response-finds-a-bus-that-was-renumbered",
                    test_renumber_waiting);
     return g_test_run();

@@ -55,6 +55,36 @@ static void test_ieaddr(void)
     check_pair(DMAR_IEADDR_REG, ADDR, 0);
 }
 
+/* The lower half of what is written is reserved: the upper clears @cause. */
+static void check_clears(QVTD *v, uint64_t reg, uint32_t cause, uint64_t event)
+{
+    g_assert(qvtd_readl(v, reg) & cause);
+    g_assert(qvtd_readl(v, event) & QVTD_EVENT_PENDING);
+    qvtd_writeq(v, reg - 4, (uint64_t)cause << 32);
+    g_assert(!(qvtd_readl(v, reg) & cause));
+    g_assert(!(qvtd_readl(v, event) & QVTD_EVENT_PENDING));
+}
+
+static void test_fsts(void)
+{
+    QVTD *v = start();
+
+    qvtd_enable(v);
+    g_assert(!qvtd_iq_submit(v, (QVTDDesc) { { 0 } }));
+    check_clears(v, DMAR_FSTS_REG, VTD_FSTS_IQE, DMAR_FECTL_REG);
+    stop(v);
+}
+
+static void test_ics(void)
+{
+    QVTD *v = start();
+
+    qvtd_enable(v);
+    qvtd_inv(v, qvtd_wait_desc(QVTD_WAIT_IF, 0, 0));
+    check_clears(v, DMAR_ICS_REG, VTD_ICS_IWC, DMAR_IECTL_REG);
+    stop(v);
+}
+
 /* Whatever a guest writes, wherever: QEMU is still there afterwards */
 static void test_everywhere(void)
 {
@@ -81,6 +111,8 @@ int main(int argc, char **argv)
     qtest_add_func("/vtd/reg-width/iectl", test_iectl);
     qtest_add_func("/vtd/reg-width/feaddr", test_feaddr);
     qtest_add_func("/vtd/reg-width/ieaddr", test_ieaddr);
+    qtest_add_func("/vtd/reg-width/fsts", test_fsts);
+    qtest_add_func("/vtd/reg-width/ics", test_ics);
     qtest_add_func("/vtd/reg-width/everywhere", test_everywhere);
     return g_test_run();
 }
