@@ -12,6 +12,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "qemu/main-loop.h"
+#include "qemu/memalign.h"
 #include "qemu/module.h"
 #include "qemu/timer.h"
 #include "qom/object.h"
@@ -35,6 +36,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(SVMTestdev, SVM_TESTDEV)
 
 typedef struct SVMTestdevSlot {
     IOMMUNotifier iotlb;
+    IOMMUNotifier unmap;
+    MemoryRegion *unmap_region; /* where @unmap is registered, or NULL */
     IOMMUPRINotifier pri;
     uint64_t inv_count;
     IOMMUTLBEntry inv;
@@ -46,6 +49,8 @@ struct SVMTestdev {
     PCIDevice parent_obj;
 
     MemoryRegion bar;
+    MemoryRegion ram;
+    void *ram_ptr;
     QEMUTimer *timer;
     uint64_t call;              /* what the timer waits for */
     uint64_t reg[REG(SVM_TESTDEV_REG_END)];
@@ -75,6 +80,14 @@ struct SVMTestdev {
 static void svm_testdev_invalidated(IOMMUNotifier *n, IOMMUTLBEntry *entry)
 {
     SVMTestdevSlot *slot = container_of(n, SVMTestdevSlot, iotlb);
+
+    slot->inv_count++;
+    slot->inv = *entry;
+}
+
+static void svm_testdev_unmapped(IOMMUNotifier *n, IOMMUTLBEntry *entry)
+{
+    SVMTestdevSlot *slot = container_of(n, SVMTestdevSlot, unmap);
 
     slot->inv_count++;
     slot->inv = *entry;
@@ -158,6 +171,45 @@ static int svm_testdev_unregister_iotlb(SVMTestdev *s)
     return pci_iommu_unregister_iotlb_notifier(&s->parent_obj,
                                                svm_testdev_pasid(s),
                                                &slot->iotlb);
+}
+
+/* As vhost: of a part of the addresses, and by no call of the SVM API */
+static int svm_testdev_register_unmap(SVMTestdev *s)
+{
+    AddressSpace *as = pci_device_iommu_address_space(&s->parent_obj);
+    SVMTestdevSlot *slot = svm_testdev_slot(s);
+    hwaddr addr = s->reg[REG(SVM_TESTDEV_ADDR)];
+    hwaddr last = addr + s->reg[REG(SVM_TESTDEV_LENGTH)] - 1;
+    MemoryRegion *mr;
+    int ret;
+
+    if (last < addr || slot->unmap_region) {
+        return -EINVAL;
+    }
+    mr = memory_region_find(as->root, addr, 1).mr;
+    iommu_notifier_init(&slot->unmap, svm_testdev_unmapped,
+                        IOMMU_NOTIFIER_UNMAP, addr, last, 0);
+    ret = mr && memory_region_is_iommu(mr)
+          ? memory_region_register_iommu_notifier(mr, &slot->unmap, NULL)
+          : -ENODEV;
+    if (ret) {
+        memory_region_unref(mr);
+    } else {
+        slot->unmap_region = mr;
+    }
+    return ret;
+}
+
+static int svm_testdev_unregister_unmap(SVMTestdevSlot *slot)
+{
+    MemoryRegion *mr = g_steal_pointer(&slot->unmap_region);
+
+    if (!mr) {
+        return -EINVAL;
+    }
+    memory_region_unregister_iommu_notifier(mr, &slot->unmap);
+    memory_region_unref(mr);
+    return 0;
 }
 
 static ssize_t svm_testdev_translate(SVMTestdev *s, bool part)
@@ -320,6 +372,10 @@ static int64_t svm_testdev_call(SVMTestdev *s, uint64_t call)
         return svm_testdev_call_engine(s, call);
     case SVM_TESTDEV_TOUCH_PASIDS:
         return svm_testdev_touch_pasids(s);
+    case SVM_TESTDEV_REGISTER_UNMAP:
+        return svm_testdev_register_unmap(s);
+    case SVM_TESTDEV_UNREGISTER_UNMAP:
+        return svm_testdev_unregister_unmap(svm_testdev_slot(s));
     default:
         return -ENOSYS;
     }
@@ -520,6 +576,14 @@ static bool svm_testdev_init_vfs(SVMTestdev *s, Error **errp)
     return true;
 }
 
+static void svm_testdev_init_ram(SVMTestdev *s)
+{
+    memory_region_init_ram_device_ptr(&s->ram, OBJECT(s), "svm-testdev-ram",
+                                      SVM_TESTDEV_RAM_SIZE, s->ram_ptr);
+    pci_register_bar(&s->parent_obj, SVM_TESTDEV_RAM_BAR,
+                     PCI_BASE_ADDRESS_SPACE_MEMORY, &s->ram);
+}
+
 static void svm_testdev_realize(PCIDevice *dev, Error **errp)
 {
     SVMTestdev *s = SVM_TESTDEV(dev);
@@ -532,6 +596,9 @@ static void svm_testdev_realize(PCIDevice *dev, Error **errp)
                           "svm-testdev", SVM_TESTDEV_BAR_SIZE);
     pci_register_bar(dev, SVM_TESTDEV_BAR, PCI_BASE_ADDRESS_SPACE_MEMORY |
                      PCI_BASE_ADDRESS_MEM_TYPE_64, &s->bar);
+    if (!pci_is_vf(dev)) {
+        svm_testdev_init_ram(s);
+    }
     svm_testdev_init_caps(s);
     if (!svm_testdev_init_pm(s, errp) || !svm_testdev_init_vfs(s, errp)) {
         return;
@@ -556,6 +623,9 @@ static void svm_testdev_exit(PCIDevice *dev)
     g_clear_pointer(&s->timer, timer_free);
     svm_testdev_dma_exit(&s->dma);
     notifier_remove(&s->state_notifier);
+    for (int i = 0; i < SVM_TESTDEV_SLOTS; i++) {
+        svm_testdev_unregister_unmap(&s->slot[i]);
+    }
     if (s->vfs) {
         pcie_sriov_pf_exit(dev);
     }
@@ -568,6 +638,14 @@ static void svm_testdev_instance_init(Object *obj)
     object_property_add_uint64_ptr(obj, "result",
                                    &s->reg[REG(SVM_TESTDEV_CALL)],
                                    OBJ_PROP_FLAG_READ);
+    s->ram_ptr = qemu_memalign(qemu_real_host_page_size(),
+                               SVM_TESTDEV_RAM_SIZE);
+    memset(s->ram_ptr, 0, SVM_TESTDEV_RAM_SIZE);
+}
+
+static void svm_testdev_instance_finalize(Object *obj)
+{
+    qemu_vfree(SVM_TESTDEV(obj)->ram_ptr);
 }
 
 static const Property svm_testdev_properties[] = {
@@ -644,6 +722,7 @@ static const TypeInfo svm_testdev_types[] = {
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(SVMTestdev),
         .instance_init = svm_testdev_instance_init,
+        .instance_finalize = svm_testdev_instance_finalize,
         .class_init = svm_testdev_class_init,
         .interfaces = (InterfaceInfo[]) {
             { INTERFACE_PCIE_DEVICE },

@@ -27,7 +27,11 @@ typedef struct Place {
     uint64_t addr;
 } Place;
 
+/* Where the RAM of the device is put */
+#define DEVICE_RAM  0xe8200000ULL
+
 static const Place places[] = {
+    { "RAM-of-a-device", DEVICE_RAM },
     { "registers", 0xfed00000ULL },
     { "the-units-own-registers", Q35_HOST_BRIDGE_IOMMU_ADDR },
     { "interrupt-addresses", 0xfee00000ULL },
@@ -39,6 +43,7 @@ static const Place places[] = {
 typedef struct Table {
     const char *name;
     uint64_t (*find)(QTestdev *t);      /* the pointer to it */
+    VTDFaultReason reason;              /* that it cannot be read */
     bool paging;                        /* of the process: a hole */
 } Table;
 
@@ -79,13 +84,14 @@ static uint64_t find_level_1(QTestdev *t)
 }
 
 static const Table tables[] = {
-    { "context-table", find_context_table },
-    { "PASID-directory", find_directory },
-    { "PASID-table", find_pasid_table },
-    { "PML4-table", find_first_table, true },
-    { "page-directory-pointer-table", find_level_3, true },
-    { "page-directory", find_level_2, true },
-    { "page-table", find_level_1, true },
+    { "context-table", find_context_table, VTD_FR_SM_CONTEXT_TABLE_INV },
+    { "PASID-directory", find_directory, VTD_FR_PASID_DIR_ACCESS_ERR },
+    { "PASID-table", find_pasid_table, VTD_FR_PASID_TABLE_ACCESS_ERR },
+    { "PML4-table", find_first_table, VTD_FR_PASID_ENTRY_FSPTPTR_INV, true },
+    { "page-directory-pointer-table", find_level_3, VTD_FR_FS_PAGING_ENTRY_INV,
+      true },
+    { "page-directory", find_level_2, VTD_FR_FS_PAGING_ENTRY_INV, true },
+    { "page-table", find_level_1, VTD_FR_FS_PAGING_ENTRY_INV, true },
 };
 
 static uint64_t start(QTestdev *t, const char *log)
@@ -94,6 +100,7 @@ static uint64_t start(QTestdev *t, const char *log)
                                             log ?: "");
 
     qtestdev_start(t, opts);
+    qtest_writel(t->qts, t->config + PCI_BASE_ADDRESS_2, DEVICE_RAM);
     return qvtd_svm_map(t->f, IOVA, QVTD_FS_USER_RW);
 }
 
@@ -104,12 +111,12 @@ static bool writes(QTestdev *t)
     return qtestdev_dma(t, IOVA, true, 0, &data) == MEMTX_OK;
 }
 
-static void expect_fault(QTestdev *t, unsigned int at)
+static void expect_fault(QTestdev *t, unsigned int at, VTDFaultReason reason)
 {
     QVTDFault fault;
 
     g_assert(qvtd_pop_fault(t->f->v, &fault));
-    g_assert_cmphex(fault.reason, !=, 0);
+    g_assert_cmphex(fault.reason, ==, reason);
     g_assert_cmphex(fault.sid, ==, t->sid);
     g_assert_cmpint(fault.at, ==, at);
     g_assert(fault.has_pasid);
@@ -128,9 +135,9 @@ static void check_table(QTestdev *t, const Table *table, uint64_t place)
                     table->paging ? 1 : -EFAULT);
     g_assert(!table->paging ||
              qtestdev_result(t, 0, SVM_TESTDEV_RESULT_PERM) == IOMMU_NONE);
-    expect_fault(t, 1);
+    expect_fault(t, 1, table->reason);
     g_assert(!writes(t));
-    expect_fault(t, 0);
+    expect_fault(t, 0, table->reason);
     qtest_writeq(t->qts, pointer, good);
     qvtd_inv_all(t->f->v);
 }
@@ -234,6 +241,70 @@ static void test_garbage(void)
     expect_work(&t);
     qtestdev_stop(&t);
     g_rand_free(rand);
+}
+
+/*
+ * Invalidations that concern a part of what a listener has asked for
+ */
+
+typedef struct Overlap {
+    uint64_t addr;
+    unsigned int am;
+    uint64_t heard;
+    uint64_t mask;
+} Overlap;
+
+static const Overlap overlaps[] = {
+    /* The last 2 MiB below the interrupt range, and as much behind that */
+    { VTD_INTERRUPT_ADDR_FIRST - 2 * MiB, 10,
+      VTD_INTERRUPT_ADDR_FIRST - 2 * MiB, 2 * MiB - 1 },
+    /* The lowest bits of the address are masked. */
+    { 1 * GiB + PAGE, 1, 1 * GiB, 2 * PAGE - 1 },
+};
+
+static int64_t listen_to(QTestdev *t, uint64_t addr, uint64_t length)
+{
+    qtestdev_set(t, SVM_TESTDEV_ADDR, addr);
+    qtestdev_set(t, SVM_TESTDEV_LENGTH, length);
+    return qtestdev_call(t, SVM_TESTDEV_REGISTER_UNMAP);
+}
+
+static void listen_below_interrupts(QTestdev *t)
+{
+    QVTDPasidEntry pe = {
+        .pgtt = QVTD_PGTT_FS, .did = QVTD_SVM_DID, .table = t->f->table,
+    };
+
+    qvtd_set_pasid_entry(t->f->v, t->f->dir, 0, &pe);
+    qvtd_inv_all(t->f->v);
+    g_assert_cmpint(listen_to(t, VTD_INTERRUPT_ADDR_FIRST, PAGE), ==, -ENODEV);
+    g_assert_cmpint(listen_to(t, 0, VTD_INTERRUPT_ADDR_FIRST), ==, 0);
+    g_assert_cmpint(listen_to(t, 0, VTD_INTERRUPT_ADDR_FIRST), ==, -EINVAL);
+}
+
+static void check_overlap(QTestdev *t, const Overlap *o)
+{
+    uint64_t before = qtestdev_reg(t, SVM_TESTDEV_INV_COUNT);
+
+    qvtd_inv(t->f->v, qvtd_iotlb_desc(QVTD_IOTLB_PAGE, QVTD_SVM_DID, o->addr,
+                                      o->am));
+    g_assert_cmpuint(qtestdev_reg(t, SVM_TESTDEV_INV_COUNT), ==, before + 1);
+    g_assert_cmphex(qtestdev_reg(t, SVM_TESTDEV_INV_ADDR), ==, o->heard);
+    g_assert_cmphex(qtestdev_reg(t, SVM_TESTDEV_INV_MASK), ==, o->mask);
+}
+
+static void test_overlap(void)
+{
+    QTestdev t;
+
+    start(&t, NULL);
+    listen_below_interrupts(&t);
+    for (int i = 0; i < ARRAY_SIZE(overlaps); i++) {
+        check_overlap(&t, &overlaps[i]);
+    }
+    g_assert_cmpint(qtestdev_call(&t, SVM_TESTDEV_UNREGISTER_UNMAP), ==, 0);
+    expect_work(&t);
+    qtestdev_stop(&t);
 }
 
 /*
@@ -461,6 +532,8 @@ int main(int argc, char **argv)
         qtest_add_data_func(path, &places[i], test_place);
     }
     qtest_add_func("/svm/hostile/a-queue-full-of-garbage", test_garbage);
+    qtest_add_func("/svm/hostile/an-invalidation-beyond-a-listener's-range",
+                   test_overlap);
     qtest_add_func("/svm/hostile/every-PASID-one-after-the-other",
                    test_pasids);
     qtest_add_func("/svm/hostile/errors-are-reported-once", test_log);

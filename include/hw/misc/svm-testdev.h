@@ -15,6 +15,10 @@
 #define SVM_TESTDEV_BAR             0
 #define SVM_TESTDEV_BAR_SIZE        0x4000
 
+/* BAR 2: 32-bit memory, RAM of a device: an access to it is an I/O access */
+#define SVM_TESTDEV_RAM_BAR         2
+#define SVM_TESTDEV_RAM_SIZE        0x1000
+
 /* Capabilities */
 #define SVM_TESTDEV_CAP_PM          0x40
 #define SVM_TESTDEV_CAP_EXP         0x80
@@ -38,6 +42,9 @@
 #define SVM_TESTDEV_DMA_WRITE       10  /* of DATA */
 #define SVM_TESTDEV_TOUCH_PASIDS    11  /* LENGTH of them, from PASID on */
 #define SVM_TESTDEV_TOUCH_MAX       4096
+
+#define SVM_TESTDEV_REGISTER_UNMAP  12  /* of LENGTH from ADDR, no PASID */
+#define SVM_TESTDEV_UNREGISTER_UNMAP 13
 
 /* Those of the DMA engine, about the slot's context */
 #define SVM_TESTDEV_OPEN            16
