@@ -37,11 +37,12 @@ static u64 svm_read_commands(struct svm_device *svm)
 
 static void svm_set_pasid(struct svm_device *svm, u32 pasid)
 {
-    /* A change throws away the device's cache: leave it alone if possible */
-    if (svm->pasid != pasid) {
-        writel(pasid, svm->bar + SVM_REG_PASID);
-        svm->pasid = pasid;
-    }
+/*
+ * Whatever happened to the register since, a command has its file's PASID. An
+ * idle device that is told the same again keeps its cache.
+ */
+    writel(pasid, svm->bar + SVM_REG_PASID);
+    svm->pasid = pasid;
 }
 
 static void svm_start(struct svm_file *file, const struct svm_command *cmd)

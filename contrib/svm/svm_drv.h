@@ -77,7 +77,7 @@ enum svm_state {
  * @cmd_lock: protects what follows, and the state of each file
  * @owner: the file whose command the device works on
  * @commands: how many commands had ended when @owner's started
- * @pasid: content of the PASID register
+ * @pasid: what was written to the PASID register last
  * @state: changed with @queues_lock held, too
  * @wait: woken when a command has ended and when @state changes
  */

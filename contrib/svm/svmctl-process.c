@@ -6,6 +6,7 @@
 
 #define _GNU_SOURCE
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -351,6 +352,32 @@ void svm_run_unbind(void)
     svm_tell_sysfs("/sys/bus/pci/drivers/svm/bind", function);
     svm_check_health(svm_open_path("/dev/svm1"));
     free(function);
+}
+
+/* The PASID register, as a reset that the driver does not know of leaves it */
+static void lose_pasid(void)
+{
+    const char *path = "/sys/class/misc/svm0/device/resource0";
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t *bar = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+    svm_need(bar != MAP_FAILED, path);
+    __atomic_store_n((uint32_t *)(bar + SVM_REG_PASID), SVM_PASID_NONE,
+                     __ATOMIC_RELEASE);
+    svm_unmap(bar, PAGE);
+    close(fd);
+}
+
+/* A command has its process's PASID, whatever the register had before. */
+void svm_run_lost_pasid(void)
+{
+    struct libsvm *svm = svm_open_path("/dev/svm0");
+
+    for (int i = 0; i < 3; i++) {
+        svm_check_health(svm);
+        lose_pasid();
+    }
+    svm_check_health(svm);
 }
 
 /* Works on its memory when it ends: by itself, or because it is killed. */

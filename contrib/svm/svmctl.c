@@ -51,6 +51,8 @@ static const struct scenario scenarios[] = {
     { "signals", svm_run_signals, "signals while the device works" },
     { "close", svm_run_close, "close() while the device works" },
     { "unbind", svm_run_unbind, "the driver leaves while the device works" },
+    { "lost-pasid", svm_run_lost_pasid,
+      "the PASID register loses its value" },
     { "exit", svm_run_exit, "20 processes that end while the device works" },
     { "queue-ops", svm_run_queue_ops, "each operation of a queue" },
     { "queue-errors", svm_run_queue_errors,

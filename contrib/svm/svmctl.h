@@ -213,6 +213,7 @@ void svm_run_ten_processes(void);
 void svm_run_signals(void);
 void svm_run_close(void);
 void svm_run_unbind(void);
+void svm_run_lost_pasid(void);
 void svm_run_exit(void);
 
 /* svmctl-race.c: the device against munmap() */
