@@ -11,7 +11,10 @@
  *
  *   files_lock   open files and their bonds. It is held while
  *                mmu_notifier_unregister() waits for notifiers, which never
- *                take it.
+ *                take it. A process that does not let go of its mmap_lock
+ *                keeps it by opening: our notifier comes after the IOMMU
+ *                driver's, which iommu_sva_bind_device() registers with a lock
+ *                that all devices share.
  *   queues_lock  queues. Nobody waits with it for a page fault.
  *   cmd_lock     the single-command interface and the state of the device
  *

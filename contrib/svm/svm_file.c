@@ -224,10 +224,16 @@ static long svm_ioctl_counters(struct svm_file *file, unsigned long arg)
     return copy_to_user(to, &counters, sizeof(counters)) ? -EFAULT : 0;
 }
 
-static long svm_ioctl_pasid(struct svm_file *file, unsigned long arg)
+static bool svm_is_bound(struct svm_file *file)
 {
     guard(mutex)(&file->svm->files_lock);
-    if (!file->sva) {
+    return file->sva;
+}
+
+/* Nobody waits with a lock for the page of @arg. */
+static long svm_ioctl_pasid(struct svm_file *file, unsigned long arg)
+{
+    if (!svm_is_bound(file)) {
         return -ENODEV;
     }
     return put_user(file->pasid, (u32 __user *)arg);
