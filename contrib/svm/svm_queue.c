@@ -9,6 +9,7 @@
  */
 
 #include <linux/anon_inodes.h>
+#include <linux/capability.h>
 #include <linux/compat.h>
 #include <linux/file.h>
 #include <linux/interrupt.h>
@@ -555,7 +556,8 @@ long svm_queue_create(struct svm_file *file, unsigned long arg)
     return svm_queue_publish(queue, &create, user);
 }
 
-static void svm_queue_describe(struct svm_queue *queue,
+/* What memory a process has, and whose, is its own business. */
+static void svm_queue_describe(struct svm_queue *queue, bool privileged,
                                struct svm_queue_info *info)
 {
     info->used = true;
@@ -563,6 +565,10 @@ static void svm_queue_describe(struct svm_queue *queue,
     info->pasid = queue->file->pasid;
     info->peer = readl(queue->regs + SVM_Q_PEER);
     svm_queue_read_status(queue, &info->status);
+    if (!privileged) {
+        info->peer = 0;
+        info->status.addr = 0;
+    }
 }
 
 long svm_queue_info(struct svm_file *file, unsigned long arg)
@@ -579,9 +585,11 @@ long svm_queue_info(struct svm_file *file, unsigned long arg)
     }
     scoped_guard(mutex, &svm->queues_lock) {
         unsigned int n = array_index_nospec(info.number, SVM_QUEUES);
+        struct svm_queue *queue = svm->queues[n];
 
-        if (svm->queues[n]) {
-            svm_queue_describe(svm->queues[n], &info);
+        if (queue) {
+            svm_queue_describe(queue, queue->file == file ||
+                               capable(CAP_SYS_ADMIN), &info);
         }
     }
     return copy_to_user(user, &info, sizeof(info)) ? -EFAULT : 0;

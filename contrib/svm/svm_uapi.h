@@ -123,6 +123,9 @@ struct svm_queue_status {
  * @peer: out: the PASID of the peer and SVM_PEER_*, or 0
  * @reserved: out: 0
  * @status: out: what it is doing
+ *
+ * @peer and the address of @status are 0 unless the queue was made of the file
+ * that is asked, or the caller has CAP_SYS_ADMIN.
  */
 struct svm_queue_info {
     __u32 number;
@@ -174,7 +177,10 @@ struct svm_queue_info {
  */
 #define SVM_IOC_QUEUE           _IOWR('v', 0xd4, struct svm_queue_create)
 
-/* Describe one of the device's queues, whoever has it. EINVAL: no such one. */
+/*
+ * Describe one of the device's queues, whoever has it, but not where others
+ * have their memory: see above. EINVAL: no such one.
+ */
 #define SVM_IOC_QUEUE_INFO      _IOWR('v', 0xd5, struct svm_queue_info)
 
 /*

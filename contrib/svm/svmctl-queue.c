@@ -17,6 +17,9 @@
 
 #define FILL_ARG 0x8877665544332211ULL
 
+/* A user without privileges */
+#define NOBODY 65534
+
 struct libsvm_queue *svm_queue_open(struct libsvm *svm, unsigned size)
 {
     struct libsvm_queue *queue = NULL;
@@ -379,23 +382,32 @@ static void check_doorbell(struct libsvm *svm, struct libsvm_queue *queue)
     svm_queue_run(queue, &op);
 }
 
-/* The process takes the ring away. */
-static void check_lost_ring(struct libsvm *svm)
+/* A queue from which the process takes the ring away: its file */
+static int lose_ring(struct libsvm *svm, struct svm_queue_create *create)
 {
     uint8_t *map = svm_map_small(2 * PAGE);
-    struct svm_queue_create create = {
+    struct pollfd wait = { .events = POLLIN };
+    uint32_t *doorbell;
+
+    *create = (struct svm_queue_create) {
         .ring = (uintptr_t)map, .records = (uintptr_t)map + PAGE, .size = 4,
     };
-    int fd = ioctl(libsvm_fd(svm), SVM_IOC_QUEUE, &create);
-    struct svm_queue_status status;
-    uint32_t *doorbell;
-    struct pollfd wait = { .fd = fd, .events = POLLIN };
-
-    svm_need(fd >= 0, "making a queue");
-    doorbell = svm_map_doorbell(svm, create.number);
+    wait.fd = ioctl(libsvm_fd(svm), SVM_IOC_QUEUE, create);
+    svm_need(wait.fd >= 0, "making a queue");
+    doorbell = svm_map_doorbell(svm, create->number);
     svm_unmap(map, PAGE);
     ring_doorbell(doorbell, 1);
     svm_need(poll(&wait, 1, 10000) == 1, "waiting for an error");
+    svm_unmap(doorbell, SVM_DOORBELL_SIZE);
+    return wait.fd;
+}
+
+static void check_lost_ring(struct libsvm *svm)
+{
+    struct svm_queue_create create;
+    int fd = lose_ring(svm, &create);
+    struct svm_queue_status status;
+
     svm_need(!ioctl(fd, SVM_QUEUE_IOC_STATUS, &status), "status of a queue");
     if (status.state != SVM_STATE_ERROR ||
         SVM_ERROR_CAUSE(status.error) != SVM_ERROR_RING ||
@@ -406,7 +418,6 @@ static void check_lost_ring(struct libsvm *svm)
                  (unsigned long long)status.addr);
     }
     close(fd);
-    svm_unmap(doorbell, SVM_DOORBELL_SIZE);
 }
 
 /* A doorbell that was mapped is no way to the queue's next owner. */
@@ -443,6 +454,65 @@ void svm_run_queue_ring(void)
     check_lost_ring(svm);
     check_old_doorbell(svm);
     check_ring(queue, 8);
+}
+
+/* A queue with a peer and an address: is @svm told? */
+static void check_info(struct libsvm *svm,
+                       const struct svm_queue_create *create, bool told)
+{
+    struct svm_queue_info info;
+
+    svm_need_ok(libsvm_queue_info(svm, create->number, &info), "queue info");
+    if (!info.used || info.status.state != SVM_STATE_ERROR) {
+        svm_fail("queue %u is not in error", create->number);
+    }
+    if (info.status.addr != (told ? create->ring : 0) ||
+        (info.peer != 0) != told) {
+        svm_fail("what is told of queue %u: address 0x%llx, peer 0x%x",
+                 create->number, (unsigned long long)info.status.addr,
+                 info.peer);
+    }
+}
+
+/* Makes such a queue. */
+static void make_telling_queue(struct libsvm *svm,
+                               struct svm_queue_create *create)
+{
+    int fd = lose_ring(svm, create);
+    int grant = libsvm_grant(svm, SVM_PEER_READ);
+
+    svm_need_ok(grant, "granting");
+    svm_need(!ioctl(fd, SVM_QUEUE_IOC_PEER, grant), "setting the peer");
+    check_info(svm, create, true);
+}
+
+/* Without privileges, with a queue of its own */
+static void asking_child(const struct svm_queue_create *others)
+{
+    struct libsvm *svm = svm_open();
+    struct svm_queue_create own;
+
+    make_telling_queue(svm, &own);
+    svm_need(!setresuid(NOBODY, NOBODY, NOBODY), "setresuid");
+    check_info(svm, &own, true);
+    check_info(svm, others, false);
+    _exit(0);
+}
+
+/* Where a process has its memory, and a peer, is not told to others. */
+void svm_run_queue_info(void)
+{
+    struct libsvm *svm = svm_open();
+    struct svm_queue_create create;
+    pid_t child;
+
+    make_telling_queue(svm, &create);
+    check_info(svm_open(), &create, true);
+    child = svm_start_child();
+    if (!child) {
+        asking_child(&create);
+    }
+    svm_join_child(child);
 }
 
 uint8_t *svm_queue_start_long(struct libsvm_queue *queue, uint64_t *ticket)

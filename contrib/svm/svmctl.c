@@ -65,6 +65,8 @@ static const struct scenario scenarios[] = {
     { "queue-many", svm_run_queue_many, "all queues of a device at once" },
     { "queue-peer", svm_run_queue_peer,
       "copies between two processes, as far as granted" },
+    { "queue-info", svm_run_queue_info,
+      "what others are told of a queue" },
     { "queue-fork", svm_run_queue_fork, "a child without its parent's queue" },
     { "queue-exec", svm_run_queue_exec, "exec() while a queue works" },
     { "queue-exit", svm_run_queue_exit,

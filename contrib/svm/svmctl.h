@@ -231,6 +231,7 @@ void svm_run_queue_many(void);
 
 /* svmctl-life.c: queues, and processes and drivers that come and go */
 void svm_run_queue_peer(void);
+void svm_run_queue_info(void);
 void svm_run_queue_fork(void);
 void svm_run_queue_exec(void);
 void svm_run_queue_exit(void);

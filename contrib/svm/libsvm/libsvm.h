@@ -130,6 +130,8 @@ int libsvm_counters(const struct libsvm *svm, struct svm_counters *counters);
  * @number: of the queue, 0 to SVM_QUEUES - 1
  * @info: where to store that
  *
+ * Peer and address of another file's queue are told to CAP_SYS_ADMIN only.
+ *
  * Returns 0 or -EINVAL.
  */
 int libsvm_queue_info(const struct libsvm *svm, unsigned number,
