@@ -19,10 +19,12 @@
 #define SVM_STOP_TIMEOUT (10 * HZ)
 
 /*
- * How long the kernel may take to answer page requests, and how often the
- * device is asked whether it has, in microseconds
+ * How long the kernel may take from one answer to a page request group to the
+ * next, and how often the device is asked for them, in microseconds. A
+ * real-time thread of it takes the requests out of the IOMMU's queue, and when
+ * the address space is gone an answer takes no time.
  */
-#define SVM_ANSWER_TIMEOUT_US (60 * USEC_PER_SEC)
+#define SVM_ANSWER_TIMEOUT_US USEC_PER_SEC
 #define SVM_ANSWER_POLL_US 1000
 
 /* What a register of a function that is gone reads as */
@@ -35,12 +37,12 @@ static u64 svm_read_commands(struct svm_device *svm)
     return readq(svm->bar + SVM_STAT_COMMANDS);
 }
 
-static void svm_set_pasid(struct svm_device *svm, u32 pasid)
-{
 /*
  * Whatever happened to the register since, a command has its file's PASID. An
  * idle device that is told the same again keeps its cache.
  */
+static void svm_set_pasid(struct svm_device *svm, u32 pasid)
+{
     writel(pasid, svm->bar + SVM_REG_PASID);
     svm->pasid = pasid;
 }
@@ -171,31 +173,70 @@ void svm_command_cancel(struct svm_file *file)
     }
 }
 
-/* Page request groups of @file's address space without a response */
+/*
+ * Page request groups of @file's address space without a response. In whatever
+ * state the device is, it is asked no more than that.
+ */
 static u32 svm_read_outstanding(struct svm_file *file)
 {
     struct svm_device *svm = file->svm;
     u32 groups;
 
     guard(spinlock_irq)(&svm->cmd_lock);
-    if (svm->state != SVM_ALIVE) {
-        return 0;
-    }
     writel(file->pasid, svm->bar + SVM_REG_OUTSTANDING);
     groups = readl(svm->bar + SVM_REG_OUTSTANDING);
     /* The function is gone, and its requests are nobody's. */
     return groups == U32_MAX ? 0 : groups;
 }
 
-void svm_wait_answers(struct svm_file *file)
+/* Until not more than @lost groups are left. Returns false if more remain. */
+static bool svm_poll_answers(struct svm_file *file, u32 lost)
 {
-    u32 groups;
+    u32 groups = svm_read_outstanding(file);
+    u32 before;
+    int ret;
 
-    if (read_poll_timeout(svm_read_outstanding, groups, !groups,
-                          SVM_ANSWER_POLL_US, SVM_ANSWER_TIMEOUT_US, false,
-                          file)) {
-        pr_err("%s: %u page request groups are not answered\n",
-               file->svm->misc.name, groups);
+    do {
+        before = groups;
+        ret = read_poll_timeout(svm_read_outstanding, groups,
+                                groups <= lost || groups != before,
+                                SVM_ANSWER_POLL_US, SVM_ANSWER_TIMEOUT_US,
+                                false, file);
+    } while (!ret && groups > lost);
+    return !ret;
+}
+
+/* Without memory for it the next one waits in vain, too. */
+static void svm_note_lost(struct svm_file *file)
+{
+    u32 groups = svm_read_outstanding(file);
+
+    xa_store(&file->svm->lost, file->pasid,
+             groups ? xa_mk_value(groups) : NULL, GFP_KERNEL);
+}
+
+/*
+ * A group whose rest the IOMMU refused, as the address space went away, is
+ * never answered and counts until the next reset. Only once is it waited for.
+ */
+bool svm_wait_answers(struct svm_file *file)
+{
+    u32 lost = xa_to_value(xa_load(&file->svm->lost, file->pasid));
+    bool good = svm_poll_answers(file, lost);
+
+    svm_note_lost(file);
+    return good;
+}
+
+/*
+ * If the kernel has taken the requests and still does not answer, it may be at
+ * what takes long: the end of the address space, which was left to it.
+ */
+void svm_end_requests(struct svm_file *file)
+{
+    if (!svm_wait_answers(file)) {
+        iopf_queue_flush_dev(&file->svm->pdev->dev);
+        svm_note_lost(file);
     }
 }
 

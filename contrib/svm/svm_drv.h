@@ -36,6 +36,7 @@
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
+#include <linux/xarray.h>
 
 #include "hw/misc/svm.h"
 #include "svm_uapi.h"
@@ -75,13 +76,16 @@ enum svm_state {
  * @index: number in its name
  * @files_lock: protects @files and the bond of each file
  * @files: open files
+ * @lost: by PASID, page request groups that are not waited for any more;
+ *        @files_lock
  * @queues_lock: protects @queues, their registers and the peer of each
  * @queues: those in use; NULL where one is free
  * @cmd_lock: protects what follows, and the state of each file
  * @owner: the file whose command the device works on
  * @commands: how many commands had ended when @owner's started
  * @pasid: what was written to the PASID register last
- * @state: changed with @queues_lock held, too
+ * @state: changed with @queues_lock held, too, and from and to SVM_RESETTING
+ *         with @files_lock
  * @wait: woken when a command has ended and when @state changes
  */
 struct svm_device {
@@ -95,6 +99,7 @@ struct svm_device {
 
     struct mutex files_lock;
     struct list_head files;
+    struct xarray lost;
 
     struct mutex queues_lock;
     struct svm_queue *queues[SVM_QUEUES];
@@ -154,6 +159,9 @@ extern const struct file_operations svm_fops;
 /* The bonds of all files end; the caller does not let new ones begin. */
 void svm_unbind_all(struct svm_device *svm);
 
+/* svm_wait_answers() for each file: did it return true for all? */
+bool svm_wait_answers_all(struct svm_device *svm);
+
 /* svm_command.c */
 
 irqreturn_t svm_command_irq(int irq, void *svm);
@@ -162,10 +170,18 @@ irqreturn_t svm_command_irq(int irq, void *svm);
 void svm_command_cancel(struct svm_file *file);
 
 /*
- * On return the page requests of @file's address space are answered. That is
- * gone, so the device sends no others. Sleeps.
+ * On return the kernel has taken the page requests of @file's address space out
+ * of the IOMMU's queue. Returns whether it has answered them, too. The device
+ * sends no others: it has stopped. The caller holds files_lock. Sleeps, for
+ * a second if nothing happens.
  */
-void svm_wait_answers(struct svm_file *file);
+bool svm_wait_answers(struct svm_file *file);
+
+/*
+ * On return the kernel has done with them, too. While page faults of others
+ * wait for somebody, so does this.
+ */
+void svm_end_requests(struct svm_file *file);
 
 /* svm_command_cancel() for whoever's it is. The caller holds files_lock. */
 void svm_command_cancel_any(struct svm_device *svm);

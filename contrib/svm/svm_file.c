@@ -62,7 +62,8 @@ static const struct mmu_notifier_ops svm_mmu_ops = {
  * until they are answered. iommu_sva_unbind_device() sees to that while there
  * is an entry for the PASID. Linux 7.3 does not once the address space is gone.
  * Nor may svm_mm_release() wait: the kernel may be about to answer, and calls
- * it from there.
+ * it from there. During a reset, which forgets the requests, there is nothing
+ * to ask the device for: svm_reset_prepare() has waited.
  */
 static void svm_unbind(struct svm_file *file)
 {
@@ -77,8 +78,8 @@ static void svm_unbind(struct svm_file *file)
     }
     /* Calls svm_mm_release() if that has not happened. */
     mmu_notifier_unregister(&file->notifier, file->mm);
-    if (!alive) {
-        svm_wait_answers(file);
+    if (!alive && file->svm->state != SVM_RESETTING) {
+        svm_end_requests(file);
     }
     iommu_sva_unbind_device(file->sva);
     file->sva = NULL;
@@ -94,6 +95,17 @@ void svm_unbind_all(struct svm_device *svm)
     list_for_each_entry(file, &svm->files, node) {
         svm_unbind(file);
     }
+}
+
+bool svm_wait_answers_all(struct svm_device *svm)
+{
+    struct svm_file *file;
+    bool good = true;
+
+    list_for_each_entry(file, &svm->files, node) {
+        good &= svm_wait_answers(file);
+    }
+    return good;
 }
 
 static int svm_bind_mm(struct svm_file *file, struct mm_struct *mm)

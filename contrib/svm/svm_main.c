@@ -27,6 +27,7 @@ static void svm_device_release(struct kref *ref)
 
     ida_free(&svm_ida, svm->index);
     kfree(svm->misc.name);
+    xa_destroy(&svm->lost);
     kfree(svm);
 }
 
@@ -70,16 +71,30 @@ static void svm_remove(struct pci_dev *pdev)
 }
 
 /*
- * Somebody resets the function. What it works on ends; the bonds stay, and the
- * IOMMU layer blocks them meanwhile.
+ * What the function works on ends; the bonds stay. It may forget page requests
+ * that are in the IOMMU's queue, and nobody could tell afterwards. Returns
+ * whether all were answered. The caller holds files_lock.
+ */
+static bool svm_pause(struct svm_device *svm)
+{
+    svm_set_state(svm, SVM_RESETTING);
+    svm_command_cancel_any(svm);
+    return svm_wait_answers_all(svm);
+}
+
+/*
+ * Somebody resets the function, and the IOMMU layer blocks the bonds meanwhile.
+ * It waits for page faults that it is at, but not if their address spaces are
+ * gone.
  */
 static void svm_reset_prepare(struct pci_dev *pdev)
 {
     struct svm_device *svm = pci_get_drvdata(pdev);
 
     guard(mutex)(&svm->files_lock);
-    svm_set_state(svm, SVM_RESETTING);
-    svm_command_cancel_any(svm);
+    if (!svm_pause(svm)) {
+        iopf_queue_flush_dev(&pdev->dev);
+    }
 }
 
 static void svm_reset_done(struct pci_dev *pdev)
@@ -87,7 +102,9 @@ static void svm_reset_done(struct pci_dev *pdev)
     struct svm_device *svm = pci_get_drvdata(pdev);
 
     svm->pasid = SVM_PASID_NONE;
+    guard(mutex)(&svm->files_lock);
     svm_set_state(svm, SVM_ALIVE);
+    xa_destroy(&svm->lost);
 }
 
 static const struct pci_error_handlers svm_reset_handlers = {
@@ -123,6 +140,7 @@ static struct svm_device *svm_device_alloc(struct pci_dev *pdev)
     mutex_init(&svm->files_lock);
     INIT_LIST_HEAD(&svm->files);
     mutex_init(&svm->queues_lock);
+    xa_init(&svm->lost);
     spin_lock_init(&svm->cmd_lock);
     init_waitqueue_head(&svm->wait);
     svm->misc.name = kasprintf(GFP_KERNEL, SVM_NAME "%d", svm->index);
