@@ -54,7 +54,7 @@ enum svm_file_state {
 /**
  * enum svm_state - may the registers be used?
  * @SVM_ALIVE: yes
- * @SVM_RESETTING: not now
+ * @SVM_RESETTING: not now; or the machine sleeps
  * @SVM_HUNG: it did not stop when told to; a reset helps
  * @SVM_REMOVED: never again
  */

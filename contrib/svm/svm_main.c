@@ -2,7 +2,7 @@
  * Linux driver of the demo endpoint for shared virtual memory
  *
  * Gives processes the interfaces of docs/specs/svm.rst, each on its own memory.
- * This file is about the PCI function: probe, remove, and reset.
+ * This file is about the PCI function: probe, remove, reset, and sleep.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,6 +11,7 @@
 #include <linux/interrupt.h>
 #include <linux/io.h>
 #include <linux/module.h>
+#include <linux/pm.h>
 #include <linux/slab.h>
 
 #include "svm_drv.h"
@@ -26,8 +27,8 @@ static void svm_device_release(struct kref *ref)
     struct svm_device *svm = container_of(ref, struct svm_device, ref);
 
     ida_free(&svm_ida, svm->index);
-    kfree(svm->misc.name);
     xa_destroy(&svm->lost);
+    kfree(svm->misc.name);
     kfree(svm);
 }
 
@@ -101,10 +102,10 @@ static void svm_reset_done(struct pci_dev *pdev)
 {
     struct svm_device *svm = pci_get_drvdata(pdev);
 
-    svm->pasid = SVM_PASID_NONE;
     guard(mutex)(&svm->files_lock);
-    svm_set_state(svm, SVM_ALIVE);
+    svm->pasid = SVM_PASID_NONE;
     xa_destroy(&svm->lost);
+    svm_set_state(svm, SVM_ALIVE);
 }
 
 static const struct pci_error_handlers svm_reset_handlers = {
@@ -139,8 +140,8 @@ static struct svm_device *svm_device_alloc(struct pci_dev *pdev)
     svm->pdev = pdev;
     mutex_init(&svm->files_lock);
     INIT_LIST_HEAD(&svm->files);
-    mutex_init(&svm->queues_lock);
     xa_init(&svm->lost);
+    mutex_init(&svm->queues_lock);
     spin_lock_init(&svm->cmd_lock);
     init_waitqueue_head(&svm->wait);
     svm->misc.name = kasprintf(GFP_KERNEL, SVM_NAME "%d", svm->index);
@@ -235,6 +236,29 @@ static int svm_probe(struct pci_dev *pdev, const struct pci_device_id *id)
     return svm_register(svm);
 }
 
+/*
+ * Sleep is a reset for processes. The function may have lost all its registers
+ * afterwards, or none. A page fault may wait for a process that is frozen, and
+ * nobody waits for it.
+ */
+static int svm_suspend(struct device *dev)
+{
+    struct svm_device *svm = dev_get_drvdata(dev);
+
+    guard(mutex)(&svm->files_lock);
+    svm_pause(svm);
+    return 0;
+}
+
+static int svm_resume(struct device *dev)
+{
+    svm_quiesce(dev_get_drvdata(dev));
+    svm_reset_done(to_pci_dev(dev));
+    return 0;
+}
+
+static DEFINE_SIMPLE_DEV_PM_OPS(svm_pm_ops, svm_suspend, svm_resume);
+
 static const struct pci_device_id svm_ids[] = {
     { PCI_DEVICE(SVM_PCI_VENDOR_ID, SVM_PCI_DEVICE_ID) },
     { }
@@ -247,6 +271,7 @@ static struct pci_driver svm_driver = {
     .probe = svm_probe,
     .remove = svm_remove,
     .err_handler = &svm_reset_handlers,
+    .driver.pm = pm_sleep_ptr(&svm_pm_ops),
 };
 module_pci_driver(svm_driver);
 

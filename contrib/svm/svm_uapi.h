@@ -207,9 +207,10 @@ struct svm_queue_info {
  * be another queue's: look at the records.
  *
  * A queue is gone when the device was removed or reset, when it failed to
- * stop, or when the bond has ended. Then poll() says POLLERR and POLLHUP, and
- * all else fails with ENODEV. For another address space than the one that
- * was bound, all but poll() and close() fails with EPERM.
+ * stop, when the machine was suspended, or when the bond has ended. Then
+ * poll() says POLLERR and POLLHUP, and all else fails with ENODEV. For another
+ * address space than the one that was bound, all but poll() and close() fails
+ * with EPERM.
  */
 
 /*

@@ -444,15 +444,30 @@ void svm_run_queue_remove(void)
     check_is_back();
 }
 
-/* A reset; a file that was open before works on. */
-void svm_run_queue_reset(void)
+/* The device forgets all; a file that was open before works on. */
+static void check_forgets(const char *path, const char *what)
 {
     struct libsvm *before = svm_open_path("/dev/svm1");
 
+    check_drain_ends(path, what);
     for (int i = 0; i < 3; i++) {
-        check_taken_away("/sys/class/misc/svm1/device/reset", "1");
+        check_taken_away(path, what);
         svm_queue_fill(svm_queue_open(before, 4), svm_map_small(MIB), MIB, i);
         svm_check_health(before);
         check_is_back();
     }
+}
+
+void svm_run_queue_reset(void)
+{
+    check_forgets("/sys/class/misc/svm1/device/reset", "1");
+}
+
+/* It goes as far as to let its devices sleep, and comes back. */
+void svm_run_queue_suspend(void)
+{
+    svm_tell_sysfs("/sys/module/suspend/parameters/pm_test_delay", "0");
+    svm_tell_sysfs("/sys/power/pm_test", "platform");
+    check_forgets("/sys/power/state", "mem");
+    svm_tell_sysfs("/sys/power/pm_test", "none");
 }

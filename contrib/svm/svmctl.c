@@ -74,6 +74,8 @@ static const struct scenario scenarios[] = {
     { "queue-unbind", svm_run_queue_unbind,
       "the driver leaves while a queue works" },
     { "queue-reset", svm_run_queue_reset, "a reset while a queue works" },
+    { "queue-suspend", svm_run_queue_suspend,
+      "the machine sleeps while a queue works" },
     { "queue-remove", svm_run_queue_remove,
       "the function is removed while a queue works" },
     { "tools", svm_run_tools, "copy, crc, bench and status" },

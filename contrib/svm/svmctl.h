@@ -237,6 +237,7 @@ void svm_run_queue_exec(void);
 void svm_run_queue_exit(void);
 void svm_run_queue_unbind(void);
 void svm_run_queue_reset(void);
+void svm_run_queue_suspend(void);
 void svm_run_queue_remove(void);
 
 /* svmctl-stress.c: many processes, whose memory changes meanwhile */
