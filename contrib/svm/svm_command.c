@@ -189,8 +189,11 @@ static u32 svm_read_outstanding(struct svm_file *file)
     return groups == U32_MAX ? 0 : groups;
 }
 
-/* Until not more than @lost groups are left. Returns false if more remain. */
-static bool svm_poll_answers(struct svm_file *file, u32 lost)
+/*
+ * A group whose rest the IOMMU refused, as the address space went away, is
+ * never answered; the device ceases to count it by itself.
+ */
+bool svm_wait_answers(struct svm_file *file)
 {
     u32 groups = svm_read_outstanding(file);
     u32 before;
@@ -199,33 +202,11 @@ static bool svm_poll_answers(struct svm_file *file, u32 lost)
     do {
         before = groups;
         ret = read_poll_timeout(svm_read_outstanding, groups,
-                                groups <= lost || groups != before,
+                                !groups || groups != before,
                                 SVM_ANSWER_POLL_US, SVM_ANSWER_TIMEOUT_US,
                                 false, file);
-    } while (!ret && groups > lost);
+    } while (!ret && groups);
     return !ret;
-}
-
-/* Without memory for it the next one waits in vain, too. */
-static void svm_note_lost(struct svm_file *file)
-{
-    u32 groups = svm_read_outstanding(file);
-
-    xa_store(&file->svm->lost, file->pasid,
-             groups ? xa_mk_value(groups) : NULL, GFP_KERNEL);
-}
-
-/*
- * A group whose rest the IOMMU refused, as the address space went away, is
- * never answered and counts until the next reset. Only once is it waited for.
- */
-bool svm_wait_answers(struct svm_file *file)
-{
-    u32 lost = xa_to_value(xa_load(&file->svm->lost, file->pasid));
-    bool good = svm_poll_answers(file, lost);
-
-    svm_note_lost(file);
-    return good;
 }
 
 /*
@@ -236,7 +217,6 @@ void svm_end_requests(struct svm_file *file)
 {
     if (!svm_wait_answers(file)) {
         iopf_queue_flush_dev(&file->svm->pdev->dev);
-        svm_note_lost(file);
     }
 }
 

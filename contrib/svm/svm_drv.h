@@ -36,7 +36,6 @@
 #include <linux/pci.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
-#include <linux/xarray.h>
 
 #include "hw/misc/svm.h"
 #include "svm_uapi.h"
@@ -76,8 +75,6 @@ enum svm_state {
  * @index: number in its name
  * @files_lock: protects @files and the bond of each file
  * @files: open files
- * @lost: by PASID, page request groups that are not waited for any more;
- *        @files_lock
  * @queues_lock: protects @queues, their registers and the peer of each
  * @queues: those in use; NULL where one is free
  * @cmd_lock: protects what follows, and the state of each file
@@ -99,7 +96,6 @@ struct svm_device {
 
     struct mutex files_lock;
     struct list_head files;
-    struct xarray lost;
 
     struct mutex queues_lock;
     struct svm_queue *queues[SVM_QUEUES];

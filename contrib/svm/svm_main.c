@@ -27,7 +27,6 @@ static void svm_device_release(struct kref *ref)
     struct svm_device *svm = container_of(ref, struct svm_device, ref);
 
     ida_free(&svm_ida, svm->index);
-    xa_destroy(&svm->lost);
     kfree(svm->misc.name);
     kfree(svm);
 }
@@ -104,7 +103,6 @@ static void svm_reset_done(struct pci_dev *pdev)
 
     guard(mutex)(&svm->files_lock);
     svm->pasid = SVM_PASID_NONE;
-    xa_destroy(&svm->lost);
     svm_set_state(svm, SVM_ALIVE);
 }
 
@@ -140,7 +138,6 @@ static struct svm_device *svm_device_alloc(struct pci_dev *pdev)
     svm->pdev = pdev;
     mutex_init(&svm->files_lock);
     INIT_LIST_HEAD(&svm->files);
-    xa_init(&svm->lost);
     mutex_init(&svm->queues_lock);
     spin_lock_init(&svm->cmd_lock);
     init_waitqueue_head(&svm->wait);
