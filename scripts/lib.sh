@@ -11,8 +11,13 @@ BUILD=${SVM_BUILD:-$ROOT/build}
 LOGS=$BUILD/log
 export TREE=$BUILD/tree
 # One more QEMU is built where the tests are to count the lines that they run,
-# one that has the benchmark device, and one for each sanitizer.
+# one that has the benchmark device, one for each sanitizer, and one without the
+# series.
 export QEMU_BUILD=$BUILD/${SVM_COVERAGE:+coverage-}${SVM_BENCH:+bench-}${SVM_SANITIZE:+$SVM_SANITIZE-}qemu
+export PRISTINE_BUILD=$BUILD/pristine-qemu
+if [ -n "${SVM_PRISTINE:-}" ]; then
+    QEMU_BUILD=$PRISTINE_BUILD
+fi
 
 # Steps run below ninja, which keeps their output to itself: messages for a
 # person go to the descriptor that the front door left open for them.

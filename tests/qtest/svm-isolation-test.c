@@ -189,6 +189,16 @@ static void test_same_pasid(void)
     expect_own(&pf);
     g_assert(qvtd_svm_is_poisoned(f, page, PAGE));
 
+    /* Nor does one reach what only the other has */
+    page = qvtd_svm_map(f, IOVA + PAGE, QVTD_FS_USER_RW);
+    qvtd_svm_poison(f, page, PAGE);
+    g_assert(!writes(&pf, IOVA + PAGE, 0));
+    expect_fault(&pf, VTD_FR_FS_PAGING_ENTRY_P, AT_DMA, IOVA + PAGE);
+    g_assert_cmpint(qtestdev_translate(&pf.t, IOVA + PAGE, PAGE, 0), ==, 1);
+    g_assert_cmphex(qtestdev_result(&pf.t, 0, SVM_TESTDEV_RESULT_PERM), ==,
+                    IOMMU_NONE);
+    g_assert(qvtd_svm_is_poisoned(f, page, PAGE));
+
     qtestdev_listen(&pf.t, 0);
     invalidations = qtestdev_reg(&pf.t, SVM_TESTDEV_INV_COUNT);
     qvtd_inv(f->v, qvtd_dev_piotlb_desc(f->sid, QVTD_SVM_PASID, IOVA, false,

@@ -11,8 +11,6 @@
 #include "pci-pc.h"
 #include "vtd-edu.h"
 
-#define QVTD_EDU_SLOT       4
-
 /* Something that the device's buffer does not hold */
 #define QVTD_EDU_SENTINEL   0xa5a5a5a5a5a5a5a5ULL
 
@@ -32,28 +30,50 @@ static void qvtd_edu_build_tables(QVTDEdu *f)
     qvtd_set_context(f->v, f->sid, QVTD_CE_P, 0, f->dir, QVTD_EDU_RID_PASID);
 }
 
-QVTDEdu *qvtd_edu_start(const char *iommu_opts, const char *args)
+static void qvtd_edu_open(QVTDEdu *f, QTestState *qts)
+{
+    f->qts = qts;
+    f->bus = qpci_new_pc(qts, NULL);
+    qedu_init(&f->edu, f->bus, f->sid);
+}
+
+static void qvtd_edu_close(QVTDEdu *f)
+{
+    qedu_fini(&f->edu);
+    qpci_free_pc(f->bus);
+    qtest_quit(f->qts);
+}
+
+QVTDEdu *qvtd_edu_attach(QTestState *qts, const char *iommu_opts)
 {
     QVTDEdu *f = g_new0(QVTDEdu, 1);
 
-    f->qts = qtest_initf("-M q35 -device intel-iommu,%s "
-                         "-device edu,addr=0x%x,dma_mask=%" PRIu64 " %s",
-                         iommu_opts, QVTD_EDU_SLOT, UINT64_MAX, args ?: "");
-    f->bus = qpci_new_pc(f->qts, NULL);
-    f->sid = QPCI_DEVFN(QVTD_EDU_SLOT, 0);
-    qedu_init(&f->edu, f->bus, f->sid);
+    f->sid = QVTD_EDU_DEVFN;
+    qvtd_edu_open(f, qts);
     f->v = qvtd_new(f->qts, strstr(iommu_opts, "x-scalable-mode=on"));
     qvtd_edu_build_tables(f);
     qvtd_enable(f->v);
     return f;
 }
 
+QVTDEdu *qvtd_edu_start(const char *iommu_opts, const char *args)
+{
+    return qvtd_edu_attach(qtest_initf("-M q35 -device intel-iommu,%s "
+                                       QVTD_EDU_ARGS " %s", iommu_opts,
+                                       args ?: ""), iommu_opts);
+}
+
+void qvtd_edu_move(QVTDEdu *f, QTestState *qts)
+{
+    qvtd_edu_close(f);
+    qvtd_edu_open(f, qts);
+    f->v->qts = qts;
+}
+
 void qvtd_edu_stop(QVTDEdu *f)
 {
     qvtd_free(f->v);
-    qedu_fini(&f->edu);
-    qpci_free_pc(f->bus);
-    qtest_quit(f->qts);
+    qvtd_edu_close(f);
     g_free(f);
 }
 

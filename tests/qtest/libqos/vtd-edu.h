@@ -17,6 +17,10 @@
 #define QVTD_EDU_FIRST_STAGE    "x-scalable-mode=on,x-flts=on"
 #define QVTD_EDU_LEGACY         "x-scalable-mode=off"
 
+/* The device, on the command line and on bus 0 */
+#define QVTD_EDU_ARGS           "-device edu,addr=4,dma_mask=0xffffffffffffffff"
+#define QVTD_EDU_DEVFN          QPCI_DEVFN(4, 0)
+
 /* The PASID of requests that have none, and the domain of the tables */
 #define QVTD_EDU_RID_PASID      5
 #define QVTD_EDU_DID            7
@@ -50,6 +54,22 @@ typedef struct QVTDEdu {
  * Returns: what qvtd_edu_stop() frees.
  */
 QVTDEdu *qvtd_edu_start(const char *iommu_opts, const char *args);
+
+/**
+ * qvtd_edu_attach: enable DMA remapping of a machine that was started
+ * @qts: the machine, with -device intel-iommu,@iommu_opts and QVTD_EDU_ARGS
+ * @iommu_opts: as above
+ *
+ * Returns: what qvtd_edu_stop() frees, with the machine.
+ */
+QVTDEdu *qvtd_edu_attach(QTestState *qts, const char *iommu_opts);
+
+/**
+ * qvtd_edu_move: go on with the machine to which this one has migrated
+ * @f: the fixture, whose machine is stopped
+ * @qts: the other one; the device has no state that migrates
+ */
+void qvtd_edu_move(QVTDEdu *f, QTestState *qts);
 
 /**
  * qvtd_edu_stop: stop the machine
