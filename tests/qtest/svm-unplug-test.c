@@ -362,6 +362,8 @@ static const Late lates[] = {
       SVM_QUEUE_BAR, SVM_Q_REGS(0) + SVM_Q_CTRL, 4,
       SVM_CTRL_ENABLE | (uint64_t)SVM_CTRL_ABORT << 32,
       SVM_Q_REGS(0) + SVM_Q_SIZE, 1 },
+    { "/svm/caps/a-late-read-of-an-MSI-X-table-is-harmless", "svm", SVM_BAR,
+      SVM_MSIX_TABLE, 4 },
     { "/svm/caps/a-late-call-is-harmless", "svm-testdev", SVM_TESTDEV_BAR,
       SVM_TESTDEV_CALL, 8, SVM_TESTDEV_OPEN, SVM_TESTDEV_DELAY, 1 },
     { "/svm/caps/a-late-close-is-harmless", "svm-stress", SVM_STRESS_BAR,
