@@ -52,7 +52,8 @@ static const Machine machines[] = {
 static QTestState *launch(const Machine *m, const char *binary,
                           const char *more)
 {
-    g_autofree char *args = g_strdup_printf("-M %s -device intel-iommu,%s "
+    g_autofree char *args = g_strdup_printf("-M %s,hpet=off,vmport=off "
+                                            "-nodefaults -device intel-iommu,%s "
                                             QVTD_EDU_ARGS " " DEVICES " %s",
                                             m->type, m->iommu, more);
 
