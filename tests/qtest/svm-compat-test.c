@@ -52,10 +52,10 @@ static const Machine machines[] = {
 static QTestState *launch(const Machine *m, const char *binary,
                           const char *more)
 {
-    g_autofree char *args = g_strdup_printf("-M %s,hpet=off,vmport=off "
-                                            "-nodefaults -device intel-iommu,%s "
-                                            QVTD_EDU_ARGS " " DEVICES " %s",
-                                            m->type, m->iommu, more);
+    g_autofree char *args = g_strdup_printf("-nodefaults -M %s,hpet=off,"
+                                            "vmport=off -device intel-iommu,"
+                                            "%s " QVTD_EDU_ARGS " " DEVICES
+                                            " %s", m->type, m->iommu, more);
 
     return qtest_init_with_env(binary, args, true);
 }
@@ -190,8 +190,8 @@ int main(int argc, char **argv)
         g_autofree char *from = g_strdup_printf("/svm/compat/comes/%s",
                                                 machines[i].name);
 
-        qtest_add_data_func(to, &machines[i], test_to);
-        qtest_add_data_func(from, &machines[i], test_from);
+        qvtd_svm_add_data_migration(to, &machines[i], test_to);
+        qvtd_svm_add_data_migration(from, &machines[i], test_from);
     }
     return g_test_run();
 }

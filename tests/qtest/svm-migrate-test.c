@@ -319,25 +319,28 @@ static void test_refused(const void *opaque)
     g_assert_cmpint(unlink(path), ==, 0);
 }
 
+static const struct {
+    const char *path;
+    void (*fn)(void);
+} tests[] = {
+    { "/svm/caps/enables-STU-and-allocation-migrate", test_enables },
+    { "/svm/caps/what-is-disabled-stays-so-in-a-migration", test_disabled },
+    { "/svm/pri/Response-Failure-lasts-through-a-migration", test_failure },
+    { "/svm/pri/a-migration-forgets-outstanding-groups", test_outstanding },
+    { "/svm/pri/a-transfer-that-waits-goes-on-from-a-file", test_file },
+    { "/svm/pri/a-transfer-that-waits-goes-on-over-a-socket", test_socket },
+    { "/svm/pri/a-transfer-that-waits-goes-on-from-a-snapshot", test_snapshot },
+};
+
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
-    qtest_add_func("/svm/caps/enables-STU-and-allocation-migrate",
-                   test_enables);
-    qtest_add_func("/svm/caps/what-is-disabled-stays-so-in-a-migration",
-                   test_disabled);
-    qtest_add_func("/svm/pri/Response-Failure-lasts-through-a-migration",
-                   test_failure);
-    qtest_add_func("/svm/pri/a-migration-forgets-outstanding-groups",
-                   test_outstanding);
-    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-from-a-file",
-                   test_file);
-    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-over-a-socket",
-                   test_socket);
-    qtest_add_func("/svm/pri/a-transfer-that-waits-goes-on-from-a-snapshot",
-                   test_snapshot);
+    for (int i = 0; i < ARRAY_SIZE(tests); i++) {
+        qvtd_svm_add_migration(tests[i].path, tests[i].fn);
+    }
     for (int i = 0; i < ARRAY_SIZE(refusals); i++) {
-        qtest_add_data_func(refusals[i].path, &refusals[i], test_refused);
+        qvtd_svm_add_data_migration(refusals[i].path, &refusals[i],
+                                    test_refused);
     }
     return g_test_run();
 }

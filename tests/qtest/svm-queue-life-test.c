@@ -1352,6 +1352,9 @@ static const Test tests[] = {
     { "/svm/queue/hostile/ring-in-registers", test_ring_in_registers },
     { "/svm/queue/hostile/records-in-registers", test_records_in_registers },
     { "/svm/queue/hostile/anything", test_random },
+};
+
+static const Test migrations[] = {
     { "/svm/queue/migrate/idle", test_migrate_idle },
     { "/svm/queue/migrate/busy", test_migrate_busy },
     { "/svm/queue/migrate/paused", test_migrate_paused },
@@ -1363,6 +1366,9 @@ int main(int argc, char **argv)
     g_test_init(&argc, &argv, NULL);
     for (int i = 0; i < ARRAY_SIZE(tests); i++) {
         qtest_add_func(tests[i].path, tests[i].fn);
+    }
+    for (int i = 0; i < ARRAY_SIZE(migrations); i++) {
+        qvtd_svm_add_migration(migrations[i].path, migrations[i].fn);
     }
     for (int i = 0; i < ARRAY_SIZE(ring_errors); i++) {
         qtest_add_data_func(ring_errors[i].path, &ring_errors[i],

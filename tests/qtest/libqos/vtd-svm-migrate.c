@@ -9,6 +9,34 @@
 #include "svm.h"
 #include "vtd-svm-migrate.h"
 
+#ifdef CONFIG_TSAN
+static void skip_migration(const void *opaque)
+{
+    g_test_skip("ThreadSanitizer loses the BQL where a migration is loaded");
+}
+#endif
+
+void qvtd_svm_add_data_migration(const char *path, const void *data,
+                                 void (*fn)(const void *))
+{
+#ifdef CONFIG_TSAN
+    fn = skip_migration;
+#endif
+    qtest_add_data_func(path, data, fn);
+}
+
+static void call_migration(const void *opaque)
+{
+    void (*fn)(void) = opaque;
+
+    fn();
+}
+
+void qvtd_svm_add_migration(const char *path, void (*fn)(void))
+{
+    qvtd_svm_add_data_migration(path, fn, call_migration);
+}
+
 char *qvtd_svm_temporary_path(void)
 {
     return g_strdup_printf("%s/svm-migrate-%d.qtest", g_get_tmp_dir(),

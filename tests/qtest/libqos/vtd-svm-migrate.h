@@ -9,6 +9,15 @@
 
 #include "vtd-svm.h"
 
+/*
+ * Add a case that migrates. ThreadSanitizer skips it: the coroutine that loads
+ * a migration waits for CPUs without the BQL, which it takes for a lock of
+ * another thread from then on.
+ */
+void qvtd_svm_add_migration(const char *path, void (*fn)(void));
+void qvtd_svm_add_data_migration(const char *path, const void *data,
+                                 void (*fn)(const void *));
+
 /* Where a test may leave a file. Returns what g_free() frees. */
 char *qvtd_svm_temporary_path(void);
 
