@@ -467,7 +467,7 @@ int main(int argc, char **argv)
     qtest_add_func("/svm/pri/an-index-belongs-to-one-function", test_groups);
     qtest_add_func("/svm/pri/Response-Failure-disables-all-that-share",
                    test_failure);
-    qtest_add_func("/svm/pri/functions-that-share-credits-complete-their-groups",
+    qtest_add_func("/svm/pri/functions-that-share-credits-complete-groups",
                    test_group_has_its_credits);
     qtest_add_func("/svm/pri/a-reset-of-a-virtual-function-frees-its-credits",
                    test_group_ends_with_a_reset);
