@@ -20,6 +20,16 @@
 /* First-stage entry: Extended Accessed (9.8) */
 #define WALK_FS_EA              (1ULL << 10)
 
+/*
+ * Bits of a first-stage entry on which no walk depends: those that it sets, and
+ * those that are for software (9.8)
+ */
+#define WALK_FS_UNUSED          (VTD_FL_A | VTD_FL_D | MAKE_64BIT_MASK(9, 3) | \
+                                 MAKE_64BIT_MASK(52, 11))
+
+/* How often an entry that says the same is marked before it is read anew */
+#define WALK_CMPXCHG_TRIES      64
+
 /* One stage of a walk */
 typedef struct WalkStage {
     hwaddr root;
@@ -252,11 +262,25 @@ static VTDFaultReason walk_map_table(const Walk *w, hwaddr addr, bool root,
     return 0;
 }
 
+/*
+ * Set flags in an entry that says the same as @entry did. A CPU may change bits
+ * that no walk depends on faster than a walk comes back to them.
+ */
 static bool walk_cmpxchg(const WalkTable *table, unsigned index,
                          uint64_t entry, uint64_t flags)
 {
-    return vtd_pte_cmpxchg(&table->entries[index], cpu_to_le64(entry),
-                           cpu_to_le64(entry | flags));
+    uint64_t *ptr = &table->entries[index], now = entry;
+
+    for (int i = 0; i < WALK_CMPXCHG_TRIES; i++) {
+        if (vtd_pte_cmpxchg(ptr, cpu_to_le64(now), cpu_to_le64(now | flags))) {
+            return true;
+        }
+        now = le64_to_cpu(qatomic_read_u64(ptr));
+        if ((now ^ entry) & ~WALK_FS_UNUSED) {
+            break;
+        }
+    }
+    return false;
 }
 
 /* As vtd_pte_set_flags(), of a table that is mapped already */
