@@ -271,6 +271,8 @@ sanitizer_options() {
     export UBSAN_OPTIONS=$common:print_stacktrace=1
     # The test programs fork, and RCU starts its thread in the child, up to exec().
     export TSAN_OPTIONS=$common:die_after_fork=0:suppressions=$ROOT/tests/sanitizers/tsan.supp
+    # GLib hands slices from one thread to another by locks that TSan does not see.
+    export G_SLICE=always-malloc
 }
 
 # What ASan says of coroutines, whose stacks it was told of

@@ -373,7 +373,8 @@ static void stress_end_group(SVMStress *s, uint16_t prgi, int ret)
 {
     QEMU_LOCK_GUARD(&s->lock);
 
-    s->sent += !ret;
+    /* Counters are read without the lock. */
+    qatomic_set(&s->sent, s->sent + !ret);
     if (s->group[prgi] == GROUP_CALLING) {
         s->group[prgi] = ret ? GROUP_IDLE : GROUP_SENT;
     } else if (s->group[prgi] == GROUP_DOUBTED) {
@@ -409,7 +410,7 @@ static void stress_responded(IOMMUPRINotifier *n, IOMMUPRIResponse *response)
     StressGroup *group = &s->group[response->prgi & PCI_PRI_PRGI_MASK];
 
     QEMU_LOCK_GUARD(&s->lock);
-    s->answered++;
+    qatomic_set(&s->answered, s->answered + 1);
     if (*group == GROUP_IDLE || *group == GROUP_ANSWERED) {
         svm_oracle_violation(s->oracle, SVM_STRESS_NOT_ASKED, 0,
                              response->prgi);
@@ -428,7 +429,7 @@ static void stress_lose_groups(SVMStress *s)
 
         if (group == GROUP_SENT || group == GROUP_MAYBE) {
             s->group[i] = GROUP_IDLE;
-            s->lost++;
+            qatomic_set(&s->lost, s->lost + 1);
         } else if (group == GROUP_CALLING) {
             s->group[i] = GROUP_DOUBTED;
         }

@@ -1428,13 +1428,19 @@ static void test_stopped_vm(void)
     g_assert_cmphex(fake.ram[0], ==, 0);
 }
 
+static bool is_busy(void)
+{
+    QEMU_LOCK_GUARD(&engine->lock);
+    return engine->busy;
+}
+
 /* It stops when a worker has found that a page is missing */
 static void test_stopped_vm_asks_for_nothing(void)
 {
     Op op = op_new(false, 0, 0, 1);
 
     op_start(&op);
-    while (!get_stats().ats_holes || qatomic_read(&engine->busy)) {
+    while (!get_stats().ats_holes || is_busy()) {
         g_usleep(1000);
     }
     fake.vm_handler(fake.vm_opaque, false, RUN_STATE_PAUSED);
